@@ -1,0 +1,356 @@
+"""AMER: a causal transformer that answers one query with m vectors, one after another.
+
+prefix → hidden state at its end → ``output_projection`` → v₁ → ``input_projection`` → next
+position → v₂ → …  Training (:meth:`AMER.rollout`) and inference (:meth:`AMER.generate`) are the
+same loop over the same key-value cache: the prefix is encoded once, each further vector costs one
+position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from amer_lite.decoder import Decoder, DecoderConfig
+from amer_lite.prefix import Prefix
+from amer_lite.storage import load_bundle, save_bundle
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+Feedback = Literal["predicted", "gold", "scheduled", "matched"]
+_KIND = "amer-lite/model-1"
+
+
+@dataclass(frozen=True)
+class AMERConfig:
+    """What an :class:`AMER` is made of; exactly one of ``decoder`` and ``lm`` is given.
+
+    Attributes:
+        dim: dimension d of the document space.
+        decoder: sizes of our own decoder over frozen token states.
+        lm: a Hugging Face configuration as a dict (``config.to_dict()``) with its ``model_type``.
+        normalize: emit L2-normalised vectors. Switch off only for unnormalised document spaces.
+    """
+
+    dim: int
+    decoder: DecoderConfig | None = None
+    lm: Mapping[str, Any] | None = None
+    normalize: bool = True
+
+    def __post_init__(self) -> None:
+        if self.dim < 1:
+            raise ValueError(f"AMERConfig.dim must be ≥ 1, got {self.dim}")
+        if (self.decoder is None) == (self.lm is None):
+            raise ValueError("AMERConfig: give either decoder or lm, not both and not neither")
+
+
+class AMER(nn.Module):
+    """Autoregressive Multi-Embedding Retriever (arXiv 2511.02770).
+
+    Both projections are linear without bias, as in the paper: ``input_projection`` maps document
+    space to the backbone's hidden size, ``output_projection`` maps back.
+
+    Args:
+        config: a backbone with random weights is built from it.
+    """
+
+    def __init__(self, config: AMERConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone: Decoder | LanguageModel
+        if config.decoder is not None:
+            self.backbone = Decoder(config.decoder)
+        else:
+            self.backbone = LanguageModel(_build_lm(config.lm or {}))
+        self.input_projection = nn.Linear(config.dim, self.backbone.width, bias=False)
+        self.output_projection = nn.Linear(self.backbone.width, config.dim, bias=False)
+
+    @classmethod
+    def from_lm(cls, lm: PreTrainedModel, dim: int, *, normalize: bool = True) -> AMER:
+        """Wrap a Hugging Face causal LM, keeping its weights (the LM head is not needed).
+
+        Args:
+            lm: what ``AutoModelForCausalLM.from_pretrained`` returned; shared, not copied.
+            dim: dimension of the document space.
+            normalize: see :class:`AMERConfig`.
+        """
+        body = getattr(lm, lm.base_model_prefix, lm)
+        config = AMERConfig(dim, lm=lm.config.to_dict(), normalize=normalize)
+        with torch.device("meta"):  # the random backbone is replaced at once: do not allocate it
+            model = cls(config)
+        model.backbone = LanguageModel(body)
+        width = model.backbone.width
+        model.input_projection = nn.Linear(dim, width, bias=False)
+        model.output_projection = nn.Linear(width, dim, bias=False)
+        return model
+
+    def rollout(
+        self,
+        prefix: Prefix,
+        golds: Tensor | None = None,
+        gold_mask: Tensor | None = None,
+        *,
+        m: int | None = None,
+        feedback: Feedback = "predicted",
+        sampling: float = 0.5,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Emit m vectors with gradients; ``feedback`` decides what goes back in after each.
+
+        * ``predicted``: the emitted vector, as in inference. Gradients flow through it.
+        * ``gold``: teacher forcing, gold i after step i. One parallel pass.
+        * ``scheduled``: the prediction with probability ``sampling``, else gold i (per row).
+        * ``matched``: the gold most similar to the emitted vector among those not fed back yet.
+
+        A row with fewer golds than steps starts over with its first gold.
+
+        Args:
+            prefix: of B queries, padded on either side.
+            golds: (B, n, d) float document embeddings; not needed for ``predicted``.
+            gold_mask: (B, n) bool; None if all golds are real.
+            m: vectors to emit; n if None.
+            sampling: probability in [0, 1], for ``scheduled`` only.
+            generator: on the CPU, for ``scheduled`` only; torch's global one if None.
+
+        Returns:
+            (B, m, d) float32, L2-normalised if the config says so.
+
+        Raises:
+            ValueError: m < 1, an unknown feedback, missing or mis-shaped golds, an empty query or
+                gold set, non-finite values.
+        """
+        embeds, mask = self._embed_prefix(prefix)
+        if feedback not in ("predicted", "gold", "scheduled", "matched"):
+            raise ValueError(f"feedback {feedback!r}: choose predicted, gold, scheduled or matched")
+        if golds is None and (m is None or feedback != "predicted"):
+            raise ValueError(f"rollout: feedback {feedback!r} with m={m} needs golds (B, n, d)")
+        if golds is not None:
+            golds, gold_mask = self._check_golds(golds, gold_mask, len(mask))
+        if m is None:
+            m = golds.shape[1] if golds is not None else 0
+        if m < 1:
+            raise ValueError(f"m must be ≥ 1, got {m}: a query needs at least one vector")
+
+        if golds is None or feedback == "predicted":
+            return self._loop(embeds, mask, m, lambda step, vector: vector)
+        assert gold_mask is not None
+        in_turn = _in_turn(golds, gold_mask, m)
+        if feedback == "gold":  # every input is known beforehand: no loop
+            fed = self.input_projection(in_turn[:, : m - 1])
+            mask = F.pad(mask, (0, m - 1), value=True)
+            hidden, _ = self.backbone(torch.cat([embeds, fed], 1), mask)
+            return self._emit(hidden[:, -m:])
+        if feedback == "scheduled":
+            if not 0 <= sampling <= 1:
+                raise ValueError(f"sampling must lie in [0, 1], got {sampling}")
+            draws = torch.rand(len(golds), m, 1, generator=generator).to(golds.device)
+            return self._loop(
+                embeds, mask, m,
+                lambda step, vector: torch.where(
+                    draws[:, step] < sampling, vector, in_turn[:, step]
+                ),
+            )  # fmt: skip
+        return self._loop(embeds, mask, m, _Matched(golds, gold_mask))
+
+    @torch.no_grad()
+    def generate(self, prefix: Prefix, m: int, *, batch_size: int = 256) -> Tensor:
+        """Emit m vectors per query for inference: ``rollout`` with predicted feedback.
+
+        Dropout is off while it runs; queries go through in batches of ``batch_size``.
+
+        Args:
+            prefix: of B queries.
+            m: vectors per query.
+            batch_size: bounds the memory.
+
+        Returns:
+            (B, m, d) float32.
+
+        Raises:
+            ValueError: as :meth:`rollout`; batch_size < 1.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be ≥ 1, got {batch_size}")
+        _check_prefix(prefix)
+        training = self.training
+        self.eval()
+        try:
+            rows = torch.arange(len(prefix.mask)).split(batch_size)
+            return torch.cat([self.rollout(prefix.select(part), m=m) for part in rows])
+        finally:
+            self.train(training)
+
+    def save(self, folder: str | Path) -> None:
+        """Write weights (safetensors) and config (JSON) to ``folder``, atomically."""
+        config = {**asdict(self.config), "lm": _plain(self.config.lm)}
+        weights = {name: value.contiguous() for name, value in self.state_dict().items()}
+        save_bundle(
+            folder, _KIND, config, {"weights.safetensors": lambda path: save_file(weights, path)}
+        )
+
+    @classmethod
+    def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> AMER:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            FileNotFoundError: nothing saved there.
+            ValueError: a foreign or corrupt file, an unknown config field, weights that do not fit.
+        """
+        config, files = load_bundle(folder, _KIND)
+        try:
+            if config.get("decoder") is not None:
+                config["decoder"] = DecoderConfig(**config["decoder"])
+            model = cls(AMERConfig(**config))
+            model.load_state_dict(load_file(files["weights.safetensors"]))
+        except (TypeError, KeyError, RuntimeError, OSError) as error:
+            raise ValueError(f"{folder}: not a model this version can load: {error}") from error
+        return model.to(device)
+
+    def _loop(self, embeds: Tensor, mask: Tensor, m: int, feed: Any) -> Tensor:
+        """The one autoregressive loop. ``feed(step, vector)`` returns what goes back in, (B, d)."""
+        vectors: list[Tensor] = []
+        cache = None
+        for step in range(m):
+            hidden, cache = self.backbone(embeds, mask, cache)
+            vectors.append(self._emit(hidden[:, -1]))
+            if step + 1 < m:
+                embeds = self.input_projection(feed(step, vectors[-1]))[:, None]
+                mask = F.pad(mask, (0, 1), value=True)
+        return torch.stack(vectors, 1)
+
+    def _emit(self, hidden: Tensor) -> Tensor:
+        # float32 from here on: half-precision norms overflow, and rounding moves neighbours.
+        vectors = self.output_projection(hidden).float()
+        return F.normalize(vectors, dim=-1) if self.config.normalize else vectors
+
+    def _embed_prefix(self, prefix: Prefix) -> tuple[Tensor, Tensor]:
+        """Embeddings (B, L, width) and mask (B, L), every row moved to end at the last column."""
+        _check_prefix(prefix)
+        device = self.input_projection.weight.device
+        values, mask = prefix.values.to(device), prefix.mask.to(device)
+        if values.is_floating_point():  # whatever stands in the padding must not reach a softmax
+            values = values.masked_fill(~mask[..., None], 0)
+        order = mask.long().argsort(dim=1, stable=True)  # padding first, tokens in their order
+        rows = torch.arange(len(mask), device=device)[:, None]
+        return self.backbone.embed(values[rows, order]), mask[rows, order]
+
+    def _check_golds(
+        self, golds: Tensor, gold_mask: Tensor | None, batch: int
+    ) -> tuple[Tensor, Tensor]:
+        if golds.ndim != 3 or golds.shape[::2] != (batch, self.config.dim) or not golds.shape[1]:
+            raise ValueError(
+                f"golds: expected ({batch}, n ≥ 1, {self.config.dim}), got {tuple(golds.shape)}"
+            )
+        if gold_mask is None:
+            gold_mask = torch.ones(golds.shape[:2], dtype=torch.bool)
+        gold_mask = gold_mask.to(self.input_projection.weight.device)
+        golds = golds.to(gold_mask.device).masked_fill(~gold_mask[..., None], 0)
+        _check_rows(gold_mask.any(1), "golds: empty gold set")
+        _check_rows(torch.isfinite(golds).flatten(1).all(1), "golds: NaN or infinite values")
+        return golds, gold_mask
+
+
+class LanguageModel(nn.Module):
+    """A Hugging Face causal LM's body behind the decoder's interface: embed, then step."""
+
+    def __init__(self, body: PreTrainedModel) -> None:
+        super().__init__()
+        self.body = body
+        self.width: int = body.get_input_embeddings().embedding_dim
+
+    def embed(self, values: Tensor) -> Tensor:
+        """Token ids (B, L) int64, or ready embeddings (B, L, width) float → (B, L, width)."""
+        if values.is_floating_point():
+            if values.shape[2] != self.width:
+                raise ValueError(
+                    f"prefix.values: this language model reads token ids (B, L) or embeddings "
+                    f"(B, L, {self.width}), got {tuple(values.shape)}"
+                )
+            return values
+        return self.body.get_input_embeddings()(values)
+
+    def forward(self, embeds: Tensor, mask: Tensor, cache: Any = None) -> tuple[Tensor, Any]:
+        """As :meth:`amer_lite.decoder.Decoder.forward`, with the LM's own cache object."""
+        position = (mask.cumsum(1) - 1).clamp(min=0)[:, -embeds.shape[1] :]
+        out = self.body(
+            inputs_embeds=embeds,
+            attention_mask=mask.long(),
+            position_ids=position,
+            past_key_values=cache,
+            use_cache=True,
+        )
+        return out.last_hidden_state, out.past_key_values
+
+
+class _Matched:
+    """Feeds back, per row, the gold most similar to the vector among the least used ones."""
+
+    def __init__(self, golds: Tensor, mask: Tensor) -> None:
+        self.golds = golds
+        self.uses = torch.zeros(mask.shape, device=mask.device).masked_fill(~mask, torch.inf)
+
+    def __call__(self, step: int, vector: Tensor) -> Tensor:
+        similarity = torch.einsum("bd,bnd->bn", vector.detach(), self.golds)
+        used = self.uses > self.uses.amin(1, keepdim=True)
+        choice = similarity.masked_fill(used, -torch.inf).argmax(1)
+        rows = torch.arange(len(choice), device=choice.device)
+        self.uses[rows, choice] += 1
+        return self.golds[rows, choice]
+
+
+def _in_turn(golds: Tensor, mask: Tensor, steps: int) -> Tensor:
+    """(B, steps, d): each row's real golds in order, over and over."""
+    order = (~mask).long().argsort(dim=1, stable=True)  # real golds first
+    turn = torch.arange(steps, device=mask.device) % mask.sum(1, keepdim=True)
+    return golds[torch.arange(len(golds), device=mask.device)[:, None], order.gather(1, turn)]
+
+
+def _build_lm(config: Mapping[str, Any]) -> PreTrainedModel:
+    from transformers import AutoConfig, AutoModel
+
+    fields = dict(config)
+    kind = fields.pop("model_type", None)
+    if kind is None:
+        raise ValueError("AMERConfig.lm: no model_type; use the dict of a Hugging Face config")
+    return AutoModel.from_config(AutoConfig.for_model(kind, **fields))
+
+
+def _plain(config: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """An LM config as JSON can hold it (dtypes become their names)."""
+    if config is None:
+        return None
+    return {
+        key: str(value).removeprefix("torch.") if isinstance(value, torch.dtype) else value
+        for key, value in config.items()
+    }
+
+
+def _check_prefix(prefix: Prefix) -> None:
+    values, mask = prefix
+    if mask.ndim != 2 or mask.dtype != torch.bool or 0 in mask.shape:
+        raise ValueError(
+            f"prefix.mask: expected non-empty bool (B, L), got {mask.dtype} {tuple(mask.shape)}"
+        )
+    wanted = 3 if values.is_floating_point() else 2
+    if values.ndim != wanted or values.shape[:2] != mask.shape:
+        raise ValueError(
+            f"prefix.values: shape {tuple(values.shape)} does not fit the mask's "
+            f"{tuple(mask.shape)}; expected (B, L, s) float states or (B, L) int64 token ids"
+        )
+    _check_rows(mask.any(1), "prefix: query without a token")
+    if values.is_floating_point():
+        finite = torch.isfinite(values).all(2) | ~mask
+        _check_rows(finite.all(1), "prefix: NaN or infinite states")
+
+
+def _check_rows(good: Tensor, message: str) -> None:
+    if not good.all():
+        raise ValueError(f"{message} in rows {(~good).nonzero().flatten().tolist()[:10]}")

@@ -1,0 +1,93 @@
+"""From queries to one merged ranking: model, index and merge joined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+
+from amer_lite import merge as merging
+from amer_lite.index import Hits, VectorIndex, search_sets
+from amer_lite.merge import Merged
+from amer_lite.model import AMER
+from amer_lite.prefix import Prefix
+from amer_lite.types import Run
+
+Merge = Literal["round_robin", "max_score", "rrf", "soft_sum"]
+
+_MERGES: dict[str, Callable[[Hits, np.ndarray, VectorIndex, int], Merged]] = {
+    "round_robin": lambda hits, vectors, index, k: merging.round_robin(hits.rows, k),
+    "max_score": lambda hits, vectors, index, k: merging.max_score(hits.scores, hits.rows, k),
+    "rrf": lambda hits, vectors, index, k: merging.rrf(hits.rows, k),
+    "soft_sum": lambda hits, vectors, index, k: merging.soft_sum(
+        hits.rows, vectors, index.vectors, k
+    ),
+}
+
+
+def search_and_merge(
+    index: VectorIndex,
+    vectors: np.ndarray,
+    k: int,
+    *,
+    merge: Merge = "round_robin",
+    depth: int | None = None,
+) -> Merged:
+    """Search with all vectors of all queries in one batch, then merge each query's lists.
+
+    Args:
+        index: filled.
+        vectors: (B, m, d) float32.
+        k: documents to return per query.
+        merge: how m lists become one, see :mod:`amer_lite.merge`.
+        depth: documents fetched per vector; k if None.
+
+    Returns:
+        ``rows``, ``scores`` and ``found_by``, each (B, k); rows are positions in ``index.ids``.
+
+    Raises:
+        ValueError: an unknown merge, k or depth < 1, vectors that the index cannot search with.
+    """
+    if merge not in _MERGES:
+        raise ValueError(f"merge {merge!r} is unknown; choose one of {', '.join(_MERGES)}")
+    hits = search_sets(index, vectors, k if depth is None else depth)
+    return _MERGES[merge](hits, vectors, index, k)
+
+
+def retrieve(
+    model: AMER,
+    index: VectorIndex,
+    prefix: Prefix,
+    *,
+    m: int,
+    k: int,
+    merge: Merge = "round_robin",
+    depth: int | None = None,
+) -> Merged:
+    """Generate m vectors per query, search with all of them, merge.
+
+    Args:
+        model: emits vectors in the index's space.
+        prefix: of B queries.
+        m: vectors per query; 1 makes it a single-vector retriever.
+        index, k, merge, depth, Returns, Raises: see :func:`search_and_merge`.
+    """
+    vectors = model.generate(prefix, m).cpu().numpy()
+    return search_and_merge(index, vectors, k, merge=merge, depth=depth)
+
+
+def as_run(merged: Merged, index: VectorIndex, query_ids: Sequence[str]) -> Run:
+    """Merged rows as document ids per query id, empty places dropped.
+
+    Raises:
+        ValueError: not one query id per row.
+    """
+    if len(query_ids) != len(merged.rows):
+        raise ValueError(f"as_run: {len(query_ids)} query ids for {len(merged.rows)} rankings")
+    return Run(
+        {
+            query: [index.ids[row] for row in rows if row >= 0]
+            for query, rows in zip(query_ids, merged.rows, strict=True)
+        }
+    )

@@ -1,0 +1,28 @@
+"""The obvious rollout: no cache, the whole sequence is run again for every vector."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from amer_lite.model import AMER
+from amer_lite.prefix import Prefix
+
+
+def rollout(model: AMER, prefix: Prefix, m: int, fed: Tensor | None = None) -> Tensor:
+    """(B, m, d) for a prefix without padding; ``fed`` (B, m − 1, d) replaces predictions."""
+    start = model.backbone.embed(prefix.values)
+    vectors: list[Tensor] = []
+    for step in range(m):
+        inputs = (
+            torch.stack(vectors, 1) if vectors else start.new_zeros(len(start), 0, model.config.dim)
+        )
+        if fed is not None:
+            inputs = fed[:, :step]
+        embeds = torch.cat([start, model.input_projection(inputs)], 1)
+        mask = torch.ones(embeds.shape[:2], dtype=torch.bool)
+        hidden, _ = model.backbone(embeds, mask)
+        vectors.append(
+            torch.nn.functional.normalize(model.output_projection(hidden[:, -1]), dim=-1)
+        )
+    return torch.stack(vectors, 1)

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from amer_lite.matching import Pairing, cover, match, set_info_nce, set_mse, single_info_nce
+from tests import slow_matching
+
+
+def unit(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.nn.functional.normalize(
+        torch.randn(*shape, generator=generator, dtype=dtype), dim=-1
+    )
+
+
+def ragged(sizes: list[int], width: int) -> Tensor:
+    return torch.arange(width) < torch.tensor(sizes)[:, None]
+
+
+shapes = st.tuples(st.integers(1, 5), st.integers(1, 5), st.integers(0, 10_000))
+
+
+@given(shapes, st.lists(st.integers(1, 5), min_size=1, max_size=4))
+def test_match_is_optimal_and_one_to_one(shape: tuple[int, int, int], sizes: list[int]) -> None:
+    m, _, seed = shape
+    n = max(sizes)
+    similarity = unit(len(sizes), m, n, seed=seed)
+    pairs = match(similarity, ragged(sizes, n))
+    for b, size in enumerate(sizes):
+        here = pairs.example == b
+        i, j = pairs.vector[here], pairs.gold[here]
+        assert len(i) == min(m, size)
+        assert len(set(i.tolist())) == len(i) and len(set(j.tolist())) == len(j)
+        assert j.max() < size
+        total = similarity[b, i, j].sum().item()
+        assert total == pytest.approx(slow_matching.best_total(similarity[b, :, :size]))
+
+
+def test_match_ignores_what_stands_in_the_padding() -> None:
+    similarity = unit(3, 4, 5)
+    mask = torch.tensor([[0, 1, 1, 0, 1], [1, 1, 1, 1, 1], [0, 0, 0, 1, 0]]).bool()
+    clean = match(similarity, mask)
+    similarity[~mask[:, None].expand_as(similarity)] = torch.nan
+    assert all(torch.equal(a, b) for a, b in zip(clean, match(similarity, mask), strict=True))
+    assert mask[clean.example, clean.gold].all()
+
+
+@pytest.mark.parametrize(("m", "same"), [(2, True), (4, True), (6, False)])
+def test_match_on_similarities_equals_match_on_log_probabilities_up_to_m_golds(
+    m: int, same: bool
+) -> None:
+    vectors, golds = unit(64, m, 8), unit(64, 4, 8, seed=1)
+    similarity = torch.einsum("bmd,bnd->bmn", vectors, golds)
+    log_p = (vectors @ golds.reshape(-1, 8).T / 0.05).log_softmax(-1).view(64, m, 64, 4)
+    own = log_p[torch.arange(64), :, torch.arange(64)]
+    a, b = match(similarity), match(own)
+    assert (torch.equal(a.gold, b.gold) and torch.equal(a.vector, b.vector)) is same
+
+
+def test_cover_gives_each_gold_its_best_vector() -> None:
+    similarity = torch.tensor([[[0.9, 0.8, 0.1], [0.2, 0.3, 0.4]]])
+    pairs = cover(similarity, torch.tensor([[True, True, True]]))
+    assert pairs.vector.tolist() == [0, 0, 1] and pairs.gold.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("pairing", ["hungarian", "coverage", "ordered"])
+def test_equal_vectors_give_log_of_the_number_of_candidates(pairing: Pairing) -> None:
+    """Closed form: with all similarities equal every candidate is as likely as any other."""
+    same = unit(1, 1, 6).expand(4, 3, 6)
+    loss = set_info_nce(same, same, pairing=pairing)
+    assert loss.item() == pytest.approx(math.log(12))
+    loss = set_info_nce(same, same, pairing=pairing, masked=True)
+    assert loss.item() == pytest.approx(math.log(10))  # 12 − the 2 other golds of the example
+    loss = set_info_nce(same, same, pairing=pairing, negatives=same[0])
+    assert loss.item() == pytest.approx(math.log(15))
+
+
+def test_perfect_vectors_have_the_loss_of_their_margin() -> None:
+    """Orthonormal golds, emitted exactly: p = e^{1/τ} / (e^{1/τ} + C − 1)."""
+    golds = torch.eye(6, dtype=torch.float64).view(2, 3, 6)
+    tau = 0.5
+    loss = set_info_nce(golds.flip(1), golds, temperature=tau)
+    assert loss.item() == pytest.approx(math.log1p(5 * math.exp(-1 / tau)))
+    assert set_mse(golds.flip(1), golds).item() == pytest.approx(0)
+    assert set_mse(golds.flip(1), golds, pairing="ordered").item() == pytest.approx(2 * 2 / 18)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.integers(1, 4), min_size=2, max_size=4),
+    st.integers(1, 6),
+    st.booleans(),
+    st.integers(0, 1000),
+)
+def test_loss_and_gradient_equal_the_obvious_loop(
+    sizes: list[int], m: int, masked: bool, seed: int
+) -> None:
+    n, pool = max(sizes), unit(7, 6, seed=seed + 1)  # 7 documents: golds repeat across the batch
+    generator = torch.Generator().manual_seed(seed)
+    ids = torch.stack([torch.randperm(7, generator=generator)[:n] for _ in sizes])
+    mask = ragged(sizes, n)
+    assume(len(ids[mask].unique()) > 1)
+    fast, slow = (unit(len(sizes), m, 6, seed=seed).requires_grad_() for _ in range(2))
+    golds = pool[ids].masked_fill(~mask[..., None], torch.nan)
+    loss = set_info_nce(fast, golds, mask, masked=masked, gold_ids=ids)
+    own = [pool[row[:size]] for row, size in zip(ids, sizes, strict=True)]
+    names = [row[:size].tolist() for row, size in zip(ids, sizes, strict=True)]
+    expected = slow_matching.set_info_nce(slow, own, names, masked=masked)
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(
+        torch.autograd.grad(loss, fast)[0], torch.autograd.grad(expected, slow)[0]
+    )
+
+
+def test_loss_does_not_depend_on_the_order_of_golds_vectors_or_examples() -> None:
+    vectors, golds = unit(5, 4, 8), unit(5, 4, 8, seed=1)
+    loss = set_info_nce(vectors, golds)
+    order = torch.tensor([2, 0, 3, 1])
+    torch.testing.assert_close(set_info_nce(vectors, golds[:, order]), loss)
+    torch.testing.assert_close(set_info_nce(vectors[:, order], golds), loss)
+    torch.testing.assert_close(set_info_nce(vectors.flip(0), golds.flip(0)), loss)
+    assert set_info_nce(vectors, golds[:, order], pairing="ordered") != loss
+
+
+def test_a_document_that_stands_twice_in_the_batch_is_one_candidate() -> None:
+    vectors, golds = unit(2, 2, 8), unit(2, 2, 8, seed=1)
+    golds[1, 0] = golds[0, 0]
+    ids = torch.tensor([[1, 2], [1, 3]])
+    once = set_info_nce(vectors, golds, gold_ids=ids)
+    assert once < set_info_nce(vectors, golds)  # the copy is a negative no more
+    extra = set_info_nce(
+        vectors, golds, gold_ids=ids, negatives=golds[0], negative_ids=torch.tensor([1, 2])
+    )
+    torch.testing.assert_close(extra, once)
+
+
+def test_single_vector_loss_is_the_mean_over_golds() -> None:
+    vectors, golds = unit(3, 8), unit(3, 2, 8, seed=1)
+    log_p = (vectors @ golds.reshape(-1, 8).T / 0.05).log_softmax(-1).view(3, 3, 2)
+    own = log_p[torch.arange(3), torch.arange(3)]
+    torch.testing.assert_close(single_info_nce(vectors, golds), -own.mean())
+
+
+def test_coverage_of_one_vector_is_the_single_vector_loss_and_matching_is_harder() -> None:
+    vectors, golds = unit(6, 3, 8), unit(6, 3, 8, seed=1)
+    hungarian = set_info_nce(vectors, golds)
+    assert set_info_nce(vectors, golds, pairing="coverage") <= hungarian
+    assert hungarian <= set_info_nce(vectors, golds, pairing="ordered")
+
+
+def test_mse_matches_by_distance() -> None:
+    golds = torch.tensor([[[10.0, 0.0], [1.0, 0.0]]])
+    vectors = torch.tensor([[[1.0, 0.0], [9.0, 0.0]]])
+    assert set_mse(vectors, golds).item() == pytest.approx(1 / 4)
+    mask = torch.tensor([[False, True]])
+    golds[0, 0] = torch.nan
+    assert set_mse(vectors, golds, mask).item() == 0
+
+
+def test_gradient_reaches_golds_for_joint_training() -> None:
+    vectors, golds = unit(2, 2, 4), unit(2, 2, 4, seed=1).requires_grad_()
+    set_info_nce(vectors, golds, gold_ids=torch.arange(4).view(2, 2)).backward()
+    assert golds.grad is not None and golds.grad.abs().sum(-1).min() > 0
+
+
+V, G = unit(2, 3, 4), unit(2, 2, 4, seed=1)
+NAN = V.clone()
+NAN[1, 2, 3] = torch.nan
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: set_info_nce(V[:, :0], G), r"vectors: expected non-empty"),
+        (lambda: set_info_nce(V[:0], G[:0]), r"vectors: expected non-empty"),
+        (lambda: set_info_nce(V, G[:, :0]), r"golds: expected \(2, n ≥ 1, 4\)"),
+        (lambda: set_info_nce(V, G[..., :3]), r"golds: expected \(2, n ≥ 1, 4\)"),
+        (lambda: set_info_nce(NAN, G), r"vectors: NaN or infinite values in rows \[1\]"),
+        (lambda: set_info_nce(V, NAN), r"NaN or infinite values in rows \[1\]"),
+        (lambda: match(NAN), r"similarity: NaN or infinite values in rows \[1\]"),
+        (lambda: match(NAN / 0), r"similarity: NaN or infinite values in rows \[0, 1\]"),
+        (lambda: match(V[0]), r"similarity: expected non-empty"),
+        (lambda: set_info_nce(V, G, ragged([2, 0], 2)), r"empty gold set in rows \[1\]"),
+        (lambda: set_info_nce(V, G, ragged([2, 2], 2).long()), r"gold_mask: expected bool"),
+        (lambda: set_info_nce(V, G, temperature=0.0), r"temperature must be > 0, got 0.0"),
+        (lambda: set_info_nce(V, G, pairing="best"), r"pairing 'best' is unknown"),  # type: ignore[arg-type]
+        (lambda: set_info_nce(V, G, negatives=G[0, :, :3]), r"negatives: expected \(N, 4\)"),
+        (lambda: set_info_nce(V, G, negative_ids=torch.tensor([1])), r"negative_ids without"),
+        (lambda: set_info_nce(V, G, gold_ids=torch.zeros(2, 1).long()), r"gold_ids: expected"),
+        (
+            lambda: set_info_nce(V, G, gold_ids=torch.arange(4).view(2, 2), negatives=G[0]),
+            r"negative_ids \(2,\) too",
+        ),
+        (lambda: set_info_nce(V[:1], G[:1], masked=True), r"nothing to contrast with"),
+        (lambda: single_info_nce(V, G), r"vectors: expected \(B, d\)"),
+    ],
+)
+def test_bad_input_is_named(call, message: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,0 +1,341 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from amer_lite.decoder import DecoderConfig
+from amer_lite.matching import set_info_nce
+from amer_lite.model import AMER, AMERConfig, Feedback
+from amer_lite.prefix import Prefix
+from tests import slow_model
+
+DIM, STATE, B, L, M = 12, 20, 4, 7, 5
+assert_near = partial(torch.testing.assert_close, rtol=1e-4, atol=2e-5)  # float32, other order
+near = partial(torch.allclose, rtol=1e-4, atol=2e-5)
+
+LM_SIZES = {
+    "llama": {
+        "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 50,
+    },
+    "qwen3": {
+        "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "head_dim": 8,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 50,
+    },
+    "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "vocab_size": 50, "n_positions": 64},
+}  # fmt: skip
+
+
+def build(kind: str) -> AMER:
+    torch.manual_seed(0)
+    if kind == "decoder":
+        model = AMER(AMERConfig(DIM, decoder=DecoderConfig(STATE, width=24, layers=2, heads=3)))
+    else:
+        model = AMER(AMERConfig(DIM, lm={"model_type": kind, **LM_SIZES[kind]}))
+    # Random projections at the default scale hardly move the hidden state: make feedback matter.
+    nn.init.normal_(model.input_projection.weight)
+    return model.eval()
+
+
+def prefix_for(kind: str, lengths: list[int], side: str = "right") -> Prefix:
+    generator = torch.Generator().manual_seed(1)
+    width = max(lengths)
+    mask = torch.arange(width) < torch.tensor(lengths)[:, None]
+    if side == "left":
+        mask = mask.flip(1)
+    if kind == "decoder":
+        tokens = [torch.randn(n, STATE, generator=generator) for n in lengths]
+        values = torch.full((len(lengths), width, STATE), 7.0)
+    else:
+        tokens = [torch.randint(50, (n,), generator=generator) for n in lengths]
+        values = torch.full((len(lengths), width), 3)
+    values[mask] = torch.cat(tokens)
+    return Prefix(values, mask)
+
+
+def golds_for(n: int = M, seed: int = 2) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return nn.functional.normalize(torch.randn(B, n, DIM, generator=generator), dim=-1)
+
+
+@pytest.fixture(params=["decoder", *LM_SIZES])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_cached_equals_uncached(kind: str) -> None:
+    model, prefix = build(kind), prefix_for(kind, [L] * B)
+    vectors = model.generate(prefix, M)
+    assert vectors.shape == (B, M, DIM) and vectors.dtype == torch.float32
+    torch.testing.assert_close(vectors.norm(dim=-1), torch.ones(B, M))
+    assert_near(vectors, slow_model.rollout(model, prefix, M).detach())
+    assert (vectors[:, 1:] - vectors[:, :-1]).norm(dim=-1).min() > 1e-2  # the feedback matters
+
+
+def test_one_parallel_pass_of_gold_feedback_equals_step_by_step(kind: str) -> None:
+    model, prefix, golds = build(kind), prefix_for(kind, [5, 7, 2, 4]), golds_for()
+    parallel = model.rollout(prefix, golds, feedback="gold")
+    stepwise = model.rollout(prefix, golds, feedback="scheduled", sampling=0.0)
+    assert_near(parallel, stepwise)
+    even = prefix_for(kind, [L] * B)
+    assert_near(
+        model.rollout(even, golds, feedback="gold"),
+        slow_model.rollout(model, even, M, fed=golds),
+    )
+
+
+def test_rollout_with_predicted_feedback_is_generate(kind: str) -> None:
+    model, prefix = build(kind), prefix_for(kind, [5, 7, 2, 4])
+    vectors = model.generate(prefix, M)
+    torch.testing.assert_close(model.rollout(prefix, m=M), vectors)
+    torch.testing.assert_close(
+        model.rollout(prefix, golds_for(), feedback="scheduled", sampling=1.0), vectors
+    )
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_padded_and_batched_equal_alone(kind: str, side: str) -> None:
+    model, lengths = build(kind), [5, 7, 1, 4]
+    together = model.generate(prefix_for(kind, lengths, side), M)
+    padded = prefix_for(kind, lengths, side)
+    for i in range(B):
+        alone = model.generate(padded.select(torch.tensor([i])), M)
+        assert_near(alone[0], together[i])
+    assert_near(model.generate(padded, M, batch_size=3), together)
+
+
+def test_padding_values_never_matter() -> None:
+    model, prefix = build("decoder"), prefix_for("decoder", [5, 7, 1, 4])
+    clean = model.rollout(prefix, golds_for(), feedback="gold")
+    prefix.values[~prefix.mask] = torch.nan
+    torch.testing.assert_close(model.rollout(prefix, golds_for(), feedback="gold"), clean)
+
+
+def test_gradients_of_cached_training_equal_uncached(kind: str) -> None:
+    model, prefix, golds = build(kind), prefix_for(kind, [L] * B), golds_for()
+    grads = []
+    for vectors in (model.rollout(prefix, m=M), slow_model.rollout(model, prefix, M)):
+        model.zero_grad()
+        set_info_nce(vectors, golds).backward()
+        grads.append({n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None})
+    assert grads[0].keys() == grads[1].keys()
+    assert {"input_projection.weight", "output_projection.weight"} <= grads[0].keys()
+    for name, grad in grads[0].items():
+        scale = grads[1][name].abs().max().item()
+        torch.testing.assert_close(grad, grads[1][name], rtol=1e-3, atol=1e-4 * scale + 1e-7)
+
+
+def test_a_later_vector_does_not_change_an_earlier_one(kind: str) -> None:
+    model, prefix = build(kind), prefix_for(kind, [5, 7, 2, 4])
+    assert_near(model.generate(prefix, M)[:, :2], model.generate(prefix, 2))
+
+
+def test_matched_feedback_feeds_the_nearest_unused_gold() -> None:
+    model, prefix, golds = build("decoder"), prefix_for("decoder", [L] * B), golds_for()
+    vectors = model.rollout(prefix, golds, feedback="matched").detach()
+    fed = []
+    left = [list(range(M)) for _ in range(B)]
+    for step in range(M - 1):
+        row = []
+        for b in range(B):
+            best = max(left[b], key=lambda j: float(vectors[b, step] @ golds[b, j]))
+            left[b].remove(best)
+            row.append(golds[b, best])
+        fed.append(torch.stack(row))
+    again = slow_model.rollout(model, prefix, M, fed=torch.stack(fed, 1))
+    assert_near(vectors, again)
+
+
+@pytest.mark.parametrize("feedback", ["gold", "matched"])
+def test_a_row_with_few_golds_starts_over(feedback: Feedback) -> None:
+    model, prefix, golds = build("decoder"), prefix_for("decoder", [L] * B), golds_for()
+    mask = torch.tensor([[0, 0, 1, 0, 0]] * B).bool()
+    vectors = model.rollout(prefix, golds, mask, feedback=feedback)
+    fed = golds[:, 2:3].expand(-1, M, -1)
+    assert_near(vectors, slow_model.rollout(model, prefix, M, fed=fed))
+
+
+def test_scheduled_feedback_mixes_row_by_row_and_is_seeded() -> None:
+    model, prefix, golds = build("decoder"), prefix_for("decoder", [L] * B), golds_for()
+
+    def run(seed: int) -> Tensor:
+        generator = torch.Generator().manual_seed(seed)
+        return model.rollout(prefix, golds, feedback="scheduled", sampling=0.5, generator=generator)
+
+    assert torch.equal(run(3), run(3))
+    assert not torch.equal(run(3), run(4))
+    # Step 2 has seen one feedback: in every row it equals one of the two pure modes.
+    gold = model.rollout(prefix, golds, feedback="gold")[:, 1]
+    predicted = model.rollout(prefix, m=M)[:, 1]
+    seen = set()
+    for seed in range(8):
+        for b, vector in enumerate(run(seed)[:, 1]):
+            is_gold = near(vector, gold[b])
+            assert is_gold != near(vector, predicted[b])
+            seen.add((b, is_gold))
+    assert len(seen) == 2 * B
+
+
+def test_from_lm_keeps_the_weights() -> None:
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    lm = AutoModelForCausalLM.from_config(AutoConfig.for_model("llama", **LM_SIZES["llama"])).eval()
+    model = AMER.from_lm(lm, DIM).eval()
+    prefix = prefix_for("llama", [L] * B)
+    hidden = lm.model(input_ids=prefix.values).last_hidden_state[:, -1]
+    expected = nn.functional.normalize(model.output_projection(hidden), dim=-1)
+    assert_near(model.rollout(prefix, m=1)[:, 0], expected)
+    embedded = Prefix(lm.get_input_embeddings()(prefix.values), prefix.mask)
+    assert_near(model.generate(embedded, 2), model.generate(prefix, 2))
+
+
+def test_generate_switches_dropout_off_and_back_on() -> None:
+    torch.manual_seed(0)
+    config = AMERConfig(DIM, decoder=DecoderConfig(STATE, width=24, heads=3, dropout=0.5))
+    model, prefix = AMER(config), prefix_for("decoder", [L] * B)
+    assert torch.equal(model.generate(prefix, M), model.generate(prefix, M))
+    assert model.training and not torch.equal(
+        model.rollout(prefix, m=M), model.rollout(prefix, m=M)
+    )
+
+
+def test_unnormalised_vectors() -> None:
+    config = AMERConfig(DIM, decoder=DecoderConfig(STATE, width=24, heads=3), normalize=False)
+    vectors = AMER(config).generate(prefix_for("decoder", [L] * B), M)
+    assert (vectors.norm(dim=-1) - 1).abs().min() > 1e-3
+
+
+def test_save_and_load(kind: str, tmp_path: Path) -> None:
+    model, prefix = build(kind), prefix_for(kind, [5, 7, 2, 4])
+    model.save(tmp_path)
+    loaded = AMER.load(tmp_path)
+    assert torch.equal(loaded.generate(prefix, M), model.generate(prefix, M))
+    model.output_projection.weight.data.mul_(-1)
+    model.save(tmp_path)  # over the old one, which goes
+    assert torch.equal(AMER.load(tmp_path).generate(prefix, 1), model.generate(prefix, 1))
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_killed_save_leaves_the_old_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, prefix = build("decoder"), prefix_for("decoder", [L] * B)
+    model.save(tmp_path)
+    before = model.generate(prefix, M)
+    model.output_projection.weight.data.mul_(-1)
+
+    def half_written(weights: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("amer_lite.model.save_file", half_written)
+    with pytest.raises(KeyboardInterrupt):
+        model.save(tmp_path)
+    assert torch.equal(AMER.load(tmp_path).generate(prefix, M), before)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    change(manifest)
+    path.write_text(json.dumps(manifest))
+
+
+def test_broken_checkpoints_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no manifest\.json here"):
+        AMER.load(tmp_path)
+    model = build("decoder")
+    model.save(tmp_path)
+    weights = next(tmp_path.glob("weights-*"))
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-10])
+    with pytest.raises(ValueError, match="checksum differs"):
+        AMER.load(tmp_path)
+    weights.unlink()
+    with pytest.raises(FileNotFoundError, match="is missing"):
+        AMER.load(tmp_path)
+    model.save(tmp_path)
+    edit(tmp_path, lambda manifest: manifest["config"].update(warp=9))
+    with pytest.raises(ValueError, match="warp"):
+        AMER.load(tmp_path)
+    model.save(tmp_path)
+    edit(tmp_path, lambda manifest: manifest["config"].update(dim=13))
+    with pytest.raises(ValueError, match="size mismatch"):
+        AMER.load(tmp_path)
+    edit(tmp_path, lambda manifest: manifest.update(kind="something else"))
+    with pytest.raises(ValueError, match="holds 'something else', expected 'amer-lite/model-1'"):
+        AMER.load(tmp_path)
+    (tmp_path / "manifest.json").write_text("{")
+    with pytest.raises(ValueError, match="not a manifest of amer-lite"):
+        AMER.load(tmp_path)
+
+
+GOOD = prefix_for("decoder", [3] * B)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda a: a.rollout(GOOD, m=0), "m must be ≥ 1, got 0"),
+        (lambda a: a.generate(GOOD, -1), "m must be ≥ 1, got -1"),
+        (lambda a: a.generate(GOOD, 2, batch_size=0), "batch_size must be ≥ 1"),
+        (lambda a: a.rollout(GOOD), "needs golds"),
+        (lambda a: a.rollout(GOOD, m=2, feedback="gold"), "feedback 'gold' with m=2 needs golds"),
+        (lambda a: a.rollout(GOOD, golds_for(), feedback="best"), "feedback 'best'"),
+        (lambda a: a.rollout(GOOD, golds_for()[..., :3]), r"golds: expected \(4, n ≥ 1, 12\)"),
+        (lambda a: a.rollout(GOOD, golds_for() / 0), r"golds: NaN or infinite values in rows"),
+        (
+            lambda a: a.rollout(GOOD, golds_for(), torch.zeros(B, M).bool()),
+            r"golds: empty gold set in rows \[0, 1, 2, 3\]",
+        ),
+        (
+            lambda a: a.rollout(GOOD, golds_for(), feedback="scheduled", sampling=1.5),
+            r"sampling must lie in \[0, 1\], got 1.5",
+        ),
+        (lambda a: a.generate(Prefix(GOOD.values[:0], GOOD.mask[:0]), 2), "non-empty bool"),
+        (lambda a: a.generate(Prefix(GOOD.values, GOOD.mask.long()), 2), "non-empty bool"),
+        (lambda a: a.generate(Prefix(GOOD.values[:, :2], GOOD.mask), 2), "does not fit the mask"),
+        (
+            lambda a: a.generate(Prefix(GOOD.values, GOOD.mask & False), 2),
+            r"query without a token in rows \[0, 1, 2, 3\]",
+        ),
+        (lambda a: a.generate(Prefix(GOOD.values * torch.nan, GOOD.mask), 2), "infinite states"),
+        (
+            lambda a: a.generate(Prefix(GOOD.values[..., :5], GOOD.mask), 2),
+            r"reads float token states \(B, L, 20\)",
+        ),
+    ],
+)
+def test_bad_input_is_named(call: Callable[[AMER], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call(build("decoder"))
+
+
+def test_bad_configs_are_named() -> None:
+    decoder = DecoderConfig(STATE)
+    with pytest.raises(ValueError, match="either decoder or lm"):
+        AMERConfig(DIM)
+    with pytest.raises(ValueError, match="dim must be ≥ 1, got 0"):
+        AMERConfig(0, decoder=decoder)
+    with pytest.raises(ValueError, match="no model_type"):
+        AMER(AMERConfig(DIM, lm={"hidden_size": 32}))
+    with pytest.raises(ValueError, match="layers must be ≥ 1, got 0"):
+        replace(decoder, layers=0)
+    with pytest.raises(ValueError, match=r"width 10 must be a multiple of 2 × heads \(6\)"):
+        replace(decoder, width=10)
+    with pytest.raises(ValueError, match="dropout"):
+        replace(decoder, dropout=1.0)
+
+
+def test_the_prefix_must_suit_the_language_model() -> None:
+    with pytest.raises(ValueError, match=r"embeddings \(B, L, 32\)"):
+        build("llama").generate(prefix_for("decoder", [3] * B), 2)

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from amer_lite.storage import atomic_path, load_bundle, save_bundle, write_text
+
+
+def test_a_block_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "file.txt"
+    write_text(path, "old")
+    with pytest.raises(KeyboardInterrupt), atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+    assert path.read_text() == "old"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_written_files_have_the_mode_of_ordinary_ones(tmp_path: Path) -> None:
+    ordinary = tmp_path / "ordinary"
+    ordinary.touch()
+    write_text(tmp_path / "ours", "text")
+    assert stat.S_IMODE((tmp_path / "ours").stat().st_mode) == stat.S_IMODE(ordinary.stat().st_mode)
+
+
+def test_a_bundle_is_replaced_as_one(tmp_path: Path) -> None:
+    def save(text: str, fail: bool = False) -> None:
+        def second(path: Path) -> None:
+            if fail:
+                raise OSError("disk full")
+            path.write_text(text)
+
+        files = {"a.txt": lambda path: path.write_text(text), "b.txt": second}
+        save_bundle(tmp_path, "kind-1", {"text": text}, files)
+
+    def read() -> list[str]:
+        config, paths = load_bundle(tmp_path, "kind-1")
+        return [config["text"], *(paths[name].read_text() for name in ("a.txt", "b.txt"))]
+
+    save("one")
+    assert read() == ["one"] * 3
+    with pytest.raises(OSError, match="disk full"):
+        save("two", fail=True)  # a.txt is written by then
+    assert read() == ["one"] * 3
+    save("three")
+    assert read() == ["three"] * 3
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_manifest_cannot_point_outside_its_folder(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("x")
+    folder = tmp_path / "bundle"
+    save_bundle(folder, "kind-1", {}, {"a.txt": lambda path: path.write_text("x")})
+    manifest = folder / "manifest.json"
+    name = next(folder.glob("a-*")).name
+    manifest.write_text(manifest.read_text().replace(name, "../secret"))
+    with pytest.raises(ValueError, match="not a manifest of amer-lite"):
+        load_bundle(folder, "kind-1")
