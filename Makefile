@@ -1,0 +1,57 @@
+# Two commands do everything on a fresh machine with Python >= 3.11: `make book` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+export HF_HUB_OFFLINE ?= 1
+export TOKENIZERS_PARALLELISM = false
+
+.PHONY: help book test serve notebooks bench lint install clean
+
+help:
+	@echo "make book       install what is missing, run every chapter, render the book"
+	@echo "make test       install what is missing, lint, type-check, build the book, run all tests"
+	@echo "make serve      show the rendered book on http://localhost:8000"
+	@echo "make notebooks  write each chapter's .ipynb beside it"
+	@echo "make bench      time the library against the obvious loops -> data/results/bench.json"
+	@echo "make clean      remove what was built (the environment stays)"
+
+book: install
+	@$(BIN)/python -m book._tools.build
+
+test: install lint book
+	@$(BIN)/python -m tests.browser
+	@echo "== tests"
+	@$(BIN)/python -m pytest
+
+lint: install
+	@echo "== ruff, mypy, notebooks"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m book._tools.notebooks --check
+
+serve:
+	@test -f _build/html/index.html || { echo "no book yet: run 'make book' first"; exit 1; }
+	@echo "http://localhost:8000 (Ctrl-C ends it)"
+	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html 8000
+
+notebooks: install
+	@$(BIN)/python -m book._tools.notebooks
+
+bench: install
+	@$(BIN)/python -m tests.bench
+
+clean:
+	rm -rf _build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+install: $(STAMP)
+
+# The stamp is newer than everything that says what to install, so a second run installs nothing.
+$(STAMP): pyproject.toml requirements.txt constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "amer-lite needs Python >= 3.11, $(PYTHON) is %d.%d: make PYTHON=python3.11 ..." % v[:2])'
+	@test -x $(BIN)/python || { echo "== creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "== installing into $(VENV) (a few minutes the first time)"
+	@$(BIN)/python -m pip install -q -c constraints.txt -r requirements.txt -e ".[test]"
+	@touch $(STAMP)

@@ -1,0 +1,160 @@
+"""``make bench``: the library against the obvious loop, side by side in one run.
+
+Every row times both versions in turn and reports medians and their ratio. Absolute times are the
+machine's; the ratios are what the library is measured by. Written to ``data/results/bench.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import faiss
+import numpy as np
+import torch
+from torch import Tensor
+
+from amer_lite.decoder import DecoderConfig
+from amer_lite.index import FaissIndex
+from amer_lite.matching import set_info_nce
+from amer_lite.merge import round_robin
+from amer_lite.model import AMER, AMERConfig
+from amer_lite.prefix import Prefix
+from amer_lite.storage import write_text
+from tests import slow_matching, slow_merge, slow_model
+
+RESULTS = Path(__file__).parents[1] / "data" / "results" / "bench.json"
+Task = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison; ``ratio`` is other / ours, so more is better for us."""
+
+    name: str
+    ours_ms: float
+    other_ms: float
+    ratio: float
+    setting: str
+
+
+def compare(name: str, ours: Task, other: Task, setting: str, runs: int = 7) -> Row:
+    """Median times of both, alternating so that a change of the machine's speed hits both."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for run in range(runs + 1):
+        for task, mine in ((ours, times[0]), (other, times[1])):
+            start = time.perf_counter()
+            task()
+            if run:  # the first is a warm-up
+                mine.append((time.perf_counter() - start) * 1000)
+    a, b = (statistics.median(part) for part in times)
+    ratio = statistics.median(y / x for x, y in zip(*times, strict=True))
+    return Row(name, round(a, 3), round(b, 3), round(ratio, 2), setting)
+
+
+def unit(*shape: int) -> Tensor:
+    return torch.nn.functional.normalize(torch.randn(*shape), dim=-1)
+
+
+def losses() -> Iterator[Row]:
+    vectors, golds = unit(256, 5, 64), unit(256, 5, 64)
+
+    def step(loss: Callable[[Tensor], Tensor]) -> Task:
+        def task() -> None:
+            loss(vectors.detach().requires_grad_()).backward()
+
+        return task
+
+    ours = step(lambda v: set_info_nce(v, golds))
+    setting = "B=256 m=5 d=64, forward + backward, 1 thread"
+    loop = step(lambda v: slow_matching.authors_loop(v, golds))
+    yield compare("set_loss_vs_loop", ours, loop, setting + ", loop over examples")
+    unmatched = step(lambda v: set_info_nce(v, golds, pairing="ordered"))
+    yield compare("set_loss_vs_unmatched", ours, unmatched, setting + ", no matching", runs=21)
+
+
+def models() -> Iterator[Row]:
+    config = AMERConfig(384, decoder=DecoderConfig(state_dim=384))
+    model = AMER(config).eval()
+    prefix = Prefix(torch.randn(64, 32, 384), torch.ones(64, 32, dtype=torch.bool))
+    m = 5
+    setting = "B=64 prefix=32 m=5, decoder 2 × 384"
+
+    def train(rollout: Callable[[], Tensor]) -> Task:
+        def task() -> None:
+            model.zero_grad()
+            rollout().sum().backward()
+
+        return task
+
+    yield compare(
+        "rollout_cached",
+        train(lambda: model.rollout(prefix, m=m)),
+        train(lambda: slow_model.rollout(model, prefix, m)),
+        setting + ", forward + backward, 1 thread",
+    )
+    with torch.no_grad():
+        yield compare(
+            "generate_cached",
+            lambda: model.generate(prefix, m),
+            lambda: slow_model.rollout(model, prefix, m),
+            setting + ", 1 thread",
+        )
+    # Batching saves overhead, not arithmetic: what it gives depends on the length of the prefix.
+    # Six tokens is a word between MiniLM's special tokens, the queries of chapters 1, 4 and 12.
+    words = Prefix(prefix.values[:, :6], prefix.mask[:, :6])
+    single = [words.select(torch.tensor([i])) for i in range(64)]
+    yield compare(
+        "generate_batched",
+        lambda: model.generate(words, m),
+        lambda: [model.generate(one, m) for one in single],
+        "B=64 prefix=6 m=5, decoder 2 × 384, at once against one by one, 1 thread",
+    )
+
+
+def searching() -> Iterator[Row]:
+    rng = np.random.default_rng(0)
+    # Lists of 100 out of 250 documents: most documents stand in several lists.
+    rows = np.stack([[rng.permutation(250)[:100] for _ in range(5)] for _ in range(1000)])
+    yield compare(
+        "merge",
+        lambda: round_robin(rows, 100),
+        lambda: slow_merge.round_robin(rows, 100),
+        "round robin, 5 lists × 100 × 1,000 queries, k=100",
+    )
+    documents, queries = unit(50_000, 64).numpy(), unit(640, 64).numpy()
+    index = FaissIndex(64)
+    index.add(documents, [str(i) for i in range(len(documents))])
+    bare = faiss.IndexFlatIP(64)
+    bare.add(documents)
+    yield compare(
+        "search_vs_raw_faiss",
+        lambda: index.search(queries, 100),
+        lambda: bare.search(queries, 100),
+        "flat cosine, 640 queries, 50,000 × 64, k=100, 1 thread",
+        runs=15,
+    )
+
+
+def main() -> None:
+    torch.set_num_threads(1)  # two threads on two shared cores measure the neighbours
+    faiss.omp_set_num_threads(1)
+    torch.manual_seed(0)
+    rows: list[Row] = []
+    print(f"{'name':24}{'ours ms':>10}{'other ms':>11}{'ratio':>8}  setting")
+    for part in (losses, models, searching):
+        for row in part():
+            rows.append(row)
+            times = f"{row.ours_ms:10.2f}{row.other_ms:11.2f}{row.ratio:8.2f}"
+            print(f"{row.name:24}{times}  {row.setting}", flush=True)
+    records = [asdict(row) for row in rows]
+    write_text(RESULTS, json.dumps(records, indent=1, ensure_ascii=False) + "\n")
+    print(f"written to {RESULTS.relative_to(RESULTS.parents[2])}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""Merges against plain loops (tests/slow_merge.py), formulas and hand-made cases."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy.special import logsumexp
+
+from amer_lite import merge
+from amer_lite.merge import Merged, Rows, Scores
+from tests import slow_merge
+
+
+@st.composite
+def ragged(draw: st.DrawFn) -> tuple[Rows, Scores, int]:
+    """Lists without repeats, −1 anywhere; scores with many ties, nonsense beside a −1; a k."""
+    b, m, depth = draw(st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 6)))
+    pool = draw(st.sampled_from([6, 9, 30]))
+    generator = np.random.default_rng(draw(st.integers(0, 2**32)))
+    rows = np.array([[generator.permutation(pool)[:depth] for _ in range(m)] for _ in range(b)])
+    rows[draw(hnp.arrays(bool, rows.shape))] = -1
+    values = st.sampled_from([-2.5, -1.0, -0.0, 0.0, 1e-30, 0.5, 3.0])
+    scores = draw(hnp.arrays(np.float32, rows.shape, elements=values))
+    scores[rows < 0] = draw(st.sampled_from([np.nan, np.inf, -np.inf, 9.0]))
+    return rows, scores, draw(st.integers(1, m * depth + 2))
+
+
+def assert_same(ours: Merged, slow: Merged) -> None:
+    for name in Merged._fields:
+        np.testing.assert_array_equal(getattr(ours, name), getattr(slow, name), err_msg=name)
+    assert [array.dtype for array in ours] == [np.int64, np.float32, np.int64]
+
+
+@given(ragged())
+def test_round_robin_is_the_loop(case: tuple[Rows, Scores, int]) -> None:
+    rows, _, k = case
+    merged = merge.round_robin(rows, k)
+    assert_same(merged, slow_merge.round_robin(rows, k))
+    for row, score in zip(merged.rows, merged.scores, strict=True):
+        assert (np.diff(score[row >= 0]) < 0).all()
+
+
+@given(ragged())
+def test_max_score_is_the_loop(case: tuple[Rows, Scores, int]) -> None:
+    rows, scores, k = case
+    assert_same(merge.max_score(scores, rows, k), slow_merge.max_score(scores, rows, k))
+
+
+@given(ragged(), st.sampled_from([0, 1, 60]))
+def test_rrf_is_the_loop(case: tuple[Rows, Scores, int], c: float) -> None:
+    rows, _, k = case
+    assert_same(merge.rrf(rows, k, c), slow_merge.rrf(rows, k, c))
+
+
+@settings(deadline=None)
+@given(ragged(), st.integers(0, 2**32))
+def test_soft_sum_is_the_loop(case: tuple[Rows, Scores, int], seed: int) -> None:
+    rows, _, k = case
+    generator = np.random.default_rng(seed)
+    # halves and quarters: similarities are exact, so that ties are ties in both versions
+    documents = generator.integers(-4, 5, (30, 3)).astype(np.float32) / np.float32(4)
+    queries = generator.integers(-2, 3, (*rows.shape[:2], 3)).astype(np.float32) / np.float32(2)
+    ours = merge.soft_sum(rows, queries, lambda r: documents[r], k, tau=0.25)
+    slow = slow_merge.soft_sum(rows, queries, lambda r: documents[r], k, tau=0.25)
+    np.testing.assert_allclose(ours.scores, slow.scores, rtol=1e-6, atol=1e-6)
+    for b, (mine, theirs) in enumerate(zip(ours.rows, slow.rows, strict=True)):
+        assert (mine >= 0).sum() == (theirs >= 0).sum()
+        mine = mine[mine >= 0]
+        assert len(set(mine)) == len(mine)
+        similar = documents[mine] @ queries[b].T
+        np.testing.assert_allclose(
+            ours.scores[b, : len(mine)], logsumexp(similar / 0.25, axis=1), rtol=1e-6, atol=1e-6
+        )
+        np.testing.assert_array_equal(ours.found_by[b, : len(mine)], similar.argmax(axis=1))
+
+
+def test_large_case_spans_blocks_and_needs_every_rank() -> None:
+    generator = np.random.default_rng(0)
+    rows = np.array([[generator.permutation(70)[:60] for _ in range(5)] for _ in range(150)])
+    rows[::7, :, 2:] = -1
+    rows[::50] = -1
+    scores = -np.sort(-generator.random(rows.shape, dtype=np.float32), axis=2)
+    scores[rows < 0] = -np.inf
+    for k in (1, 20, 64, 100):
+        assert_same(merge.round_robin(rows, k), slow_merge.round_robin(rows, k))
+        assert_same(merge.max_score(scores, rows, k), slow_merge.max_score(scores, rows, k))
+        assert_same(merge.rrf(rows, k), slow_merge.rrf(rows, k))
+
+
+def test_by_hand() -> None:
+    rows = np.array([[[7, 3, 5], [7, 8, 3]]])
+    scores = np.array([[[0.9, 0.5, 0.4], [0.8, 0.7, 0.6]]], dtype=np.float32)
+    turns = merge.round_robin(rows, 6)
+    # list 1 loses its first turn (7 is taken) and does not jump ahead to 8
+    assert turns.rows.tolist() == [[7, 3, 8, 5, -1, -1]]
+    assert turns.found_by.tolist() == [[0, 0, 1, 0, -1, -1]]
+    assert turns.scores[0, 4:].tolist() == [-np.inf, -np.inf]
+    best = merge.max_score(scores, rows, 4)
+    assert best.rows.tolist() == [[7, 8, 3, 5]]
+    assert best.found_by.tolist() == [[0, 1, 1, 0]]
+    fused = merge.rrf(rows, 4)
+    assert fused.rows.tolist() == [[7, 3, 8, 5]]
+    assert fused.found_by.tolist() == [[0, 0, 1, 0]]
+    np.testing.assert_allclose(
+        fused.scores[0], [2 / 61, 1 / 62 + 1 / 63, 1 / 62, 1 / 63], rtol=1e-6
+    )
+
+
+def test_equal_lists_merge_to_themselves() -> None:
+    rows = np.tile(np.random.default_rng(0).permutation(40), (3, 5, 1))
+    for merged in (merge.round_robin(rows, 40), merge.rrf(rows, 40)):
+        np.testing.assert_array_equal(merged.rows, rows[:, 0])
+        assert not merged.found_by.any()
+
+
+def test_soft_sum_small_tau_is_the_best_similarity_and_does_not_overflow() -> None:
+    generator = np.random.default_rng(0)
+    documents = generator.standard_normal((20, 4), dtype=np.float32)
+    queries = generator.standard_normal((2, 3, 4), dtype=np.float32)
+    rows = np.tile(np.arange(20), (2, 3, 1))
+    merged = merge.soft_sum(rows, queries, lambda r: documents[r], 20, tau=1e-6)
+    best = (queries @ documents.T).max(axis=1)
+    np.testing.assert_array_equal(merged.rows, np.argsort(-best, axis=1))
+
+
+def test_soft_sum_asks_for_distinct_rows_of_one_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(merge, "_BLOCK", 50)
+    asked: list[int] = []
+
+    def vectors_of(rows: Rows) -> Scores:
+        assert (rows >= 0).all() and len(set(rows.tolist())) == len(rows)
+        asked.append(len(rows))
+        return np.ones((len(rows), 2), dtype=np.float32)
+
+    rows = np.arange(240).reshape(10, 2, 12) - 1
+    merge.soft_sum(rows, np.ones((10, 2, 2), dtype=np.float32), vectors_of, 3)
+    assert max(asked) <= 50 and sum(asked) == 239
+    merge.soft_sum(np.full_like(rows, -1), np.ones((10, 2, 2), np.float32), vectors_of, 3)
+    assert sum(asked) == 239  # nothing found, nothing asked
+
+
+def test_input_is_left_alone() -> None:
+    rows = np.array([[[1, -1], [1, 2]]])
+    scores = np.array([[[1, np.nan], [2, 0]]], dtype=np.float32)
+    kept = rows.copy(), scores.copy()
+    merge.max_score(scores, rows, 2), merge.rrf(rows, 2), merge.round_robin(rows, 2)
+    np.testing.assert_array_equal(rows, kept[0])
+    np.testing.assert_array_equal(scores, kept[1])
+
+
+ROWS = np.zeros((2, 3, 4), dtype=np.int64)
+QUERIES = np.ones((2, 3, 5), dtype=np.float32)
+
+
+@pytest.mark.parametrize(
+    ("rows", "k", "message"),
+    [
+        (ROWS, 0, "k=0"),
+        (ROWS[0], 1, r"\(3, 4\)"),
+        (ROWS[:0], 1, r"\(0, 3, 4\)"),
+        (ROWS[:, :0], 1, r"\(2, 0, 4\)"),
+        (ROWS[:, :, :0], 1, r"\(2, 3, 0\)"),
+        (ROWS.astype(float), 1, "float64"),
+        (ROWS - 2, 1, "-2 is neither"),
+        (ROWS + 2**60, 1, f"{2**60} is neither"),
+    ],
+)
+def test_bad_rows(rows: Rows, k: int, message: str) -> None:
+    for call in (
+        lambda: merge.round_robin(rows, k),
+        lambda: merge.max_score(np.zeros(rows.shape, np.float32), rows, k),
+        lambda: merge.rrf(rows, k),
+        lambda: merge.soft_sum(rows, QUERIES, lambda r: np.ones((len(r), 5), np.float32), k),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+def test_other_bad_input() -> None:
+    scores = np.zeros(ROWS.shape, dtype=np.float32)
+    with pytest.raises(ValueError, match="differ in shape"):
+        merge.max_score(scores[:, :, :2], ROWS, 1)
+    scores[1, 2, 3] = np.nan
+    with pytest.raises(ValueError, match="nan at query 1, list 2, rank 3"):
+        merge.max_score(scores, ROWS, 1)
+    for c in (-1.0, np.inf, np.nan):
+        with pytest.raises(ValueError, match="c="):
+            merge.rrf(ROWS, 1, c)
+
+    def ones(rows: Rows) -> Scores:
+        return np.ones((len(rows), 5), dtype=np.float32)
+
+    for tau in (0.0, -1.0, np.nan, np.inf):
+        with pytest.raises(ValueError, match="tau="):
+            merge.soft_sum(ROWS, QUERIES, ones, 1, tau)
+    with pytest.raises(ValueError, match="do not fit"):
+        merge.soft_sum(ROWS, QUERIES[:, :2], ones, 1)
+    with pytest.raises(ValueError, match=r"vectors_of gave \(1, 4\)"):
+        merge.soft_sum(ROWS, QUERIES, lambda rows: ones(rows)[:, :4], 1)
+    with pytest.raises(ValueError, match=r"vectors of rows \[0\]"):
+        merge.soft_sum(ROWS, QUERIES, lambda rows: ones(rows) * np.nan, 1)
+    broken = QUERIES.copy()
+    broken[1, 0, 0] = np.inf
+    with pytest.raises(ValueError, match=r"vectors of queries \[1\]"):
+        merge.soft_sum(ROWS, broken, ones, 1)

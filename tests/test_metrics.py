@@ -1,0 +1,408 @@
+"""Measures against trec_eval and by hand; statistical tests against their own guarantees."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import ir_measures
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binom, permutation_test
+
+from amer_lite.metrics import (
+    Scores,
+    bootstrap_difference,
+    bootstrap_mean,
+    mcnemar_exact,
+    mrecall,
+    ndcg,
+    precision,
+    read_qrels,
+    read_trec_run,
+    recall,
+    sign_flip,
+    write_qrels,
+    write_trec_run,
+)
+from amer_lite.types import Example, Run
+
+Measure = Callable[[Run, Sequence[Example], int], Scores]
+MEASURES: list[Measure] = [mrecall, recall, precision, ndcg]
+
+IDS = st.text(st.characters(codec="utf-8", exclude_categories=["Z", "C"]), min_size=1, max_size=6)
+
+
+def _random_case(rng: np.random.Generator, queries: int) -> tuple[Run, list[Example]]:
+    """Queries with 1 to 8 golds among 30 documents, 1 to 25 of them ranked, many of them gold."""
+    documents = [f"d{i}" for i in range(30)]
+    rankings, examples = {}, []
+    for q in range(queries):
+        golds = rng.choice(documents, rng.integers(1, 9), replace=False).tolist()
+        pool = golds * 2 + documents  # golds are drawn often enough for full recall to happen
+        drawn = dict.fromkeys(rng.choice(pool, rng.integers(1, 26)).tolist())
+        rankings[f"q{q}"] = list(drawn)
+        examples.append(Example(f"q{q}", "text", golds))
+    return Run(rankings), examples
+
+
+def _trec_eval(
+    run: Run, examples: Sequence[Example], name: str, k: int, folder: Path
+) -> list[float]:
+    """ir_measures (trec_eval inside) on the exported files."""
+    write_trec_run(folder / "run", run, "tag")
+    write_qrels(folder / "qrels", examples)
+    values = ir_measures.iter_calc(
+        [ir_measures.parse_measure(f"{name}@{k}")],
+        ir_measures.read_trec_qrels(str(folder / "qrels")),
+        ir_measures.read_trec_run(str(folder / "run")),
+    )
+    by_query = {value.query_id: value.value for value in values}
+    return [by_query[example.id] for example in examples]
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 5, 10, 40])
+def test_single_document_answers_agree_with_trec_eval(k: int, tmp_path: Path) -> None:
+    run, examples = _random_case(np.random.default_rng(k), 400)
+    oracle = {
+        name: np.array(_trec_eval(run, examples, name, k, tmp_path)) for name in ("R", "P", "nDCG")
+    }
+    np.testing.assert_allclose(recall(run, examples, k), oracle["R"], atol=1e-12)
+    np.testing.assert_allclose(precision(run, examples, k), oracle["P"], atol=1e-12)
+    np.testing.assert_allclose(ndcg(run, examples, k), oracle["nDCG"], atol=1e-12)
+    complete = (oracle["R"] == 1) | (oracle["P"] == 1)
+    np.testing.assert_array_equal(mrecall(run, examples, k), complete)
+    assert k < 3 or 0 < complete.sum() < 400  # both outcomes were seen
+
+
+def test_clusters_by_hand() -> None:
+    examples = [Example("q", "text", [("a", "A"), "b", ("c", "C")])]
+    run = Run({"q": ["A", "a", "x", "b", "C", "c"]})  # new answers at ranks 1, 4 and 5
+    expected = {  # k: mrecall, recall, precision
+        1: (1, 1 / 3, 1),
+        2: (0, 1 / 3, 1 / 2),
+        4: (0, 2 / 3, 2 / 4),
+        5: (1, 1, 3 / 5),
+        10: (1, 1, 3 / 10),
+    }
+    for k, (all_found, share, new) in expected.items():
+        assert mrecall(run, examples, k) == [all_found]
+        assert recall(run, examples, k) == pytest.approx([share])
+        assert precision(run, examples, k) == pytest.approx([new])
+    gained = 1 + 1 / math.log2(5) + 1 / math.log2(6)
+    ideal = 1 + 1 / math.log2(3) + 1 / 2
+    assert ndcg(run, examples, 5) == pytest.approx([gained / ideal])
+
+
+def test_one_document_may_prove_two_answers() -> None:
+    examples = [Example("q", "text", [("a", "ab"), ("b", "ab")])]
+    run = Run({"q": ["ab", "a"]})
+    assert recall(run, examples, 1) == [1]
+    assert precision(run, examples, 2) == [0.5]
+
+
+def test_more_answers_than_k_need_k_of_them() -> None:
+    examples = [Example("q", "text", list("abcd"))]
+    assert mrecall(Run({"q": ["d", "b", "x"]}), examples, 2) == [1]
+    assert mrecall(Run({"q": ["d", "b", "x"]}), examples, 3) == [0]
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_clusters_against_the_definition(data: st.DataObject) -> None:
+    documents = st.sampled_from("abcdefgh")
+    golds = data.draw(st.lists(st.lists(documents, min_size=1, max_size=3), min_size=1, max_size=5))
+    ranking = data.draw(st.lists(documents, max_size=8, unique=True))
+    k = data.draw(st.integers(1, 10))
+    example = Example("q", "text", golds)
+    run = Run({"q": ranking})
+    top = set(ranking[:k])
+    found = sum(bool(top.intersection(answer)) for answer in example.golds)
+    assert recall(run, [example], k) == [found / len(example.golds)]
+    all_found = found == len(example.golds) or (len(example.golds) > k and found >= k)
+    assert mrecall(run, [example], k) == [all_found]
+    for measure in MEASURES:
+        assert 0 <= measure(run, [example], k)[0] <= 1 + 1e-12
+
+
+def test_scores_follow_the_order_of_the_examples() -> None:
+    run, examples = _random_case(np.random.default_rng(0), 20)
+    for measure in MEASURES:
+        scores = measure(run, examples, 5)
+        assert scores.dtype == np.float64
+        np.testing.assert_array_equal(measure(run, examples[::-1], 5), scores[::-1])
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_measures_refuse_bad_input(measure: Measure) -> None:
+    examples = [Example("q1", "text", ["a"])]
+    with pytest.raises(ValueError, match="k must be at least 1, got 0"):
+        measure(Run({"q1": ["a"]}), examples, 0)
+    with pytest.raises(ValueError, match="no examples"):
+        measure(Run({"q1": ["a"]}), [], 5)
+    with pytest.raises(ValueError, match="no ranking for query 'q1'"):
+        measure(Run({"q2": ["a"]}), examples, 5)
+    assert measure(Run({"q1": []}), examples, 5) == [
+        0
+    ]  # an empty answer is a bad one, not an error
+
+
+# --- TREC files -----------------------------------------------------------------------------------
+
+
+@settings(deadline=None)
+@given(
+    st.dictionaries(IDS, st.lists(IDS, min_size=1, max_size=5, unique=True), min_size=1, max_size=4)
+)
+def test_a_run_survives_the_round_trip(
+    tmp_path_factory: pytest.TempPathFactory, rankings: dict[str, list[str]]
+) -> None:
+    path = tmp_path_factory.mktemp("trec") / "run"
+    write_trec_run(path, Run(rankings), "tag")
+    assert read_trec_run(path) == Run(rankings)
+
+
+def test_exported_scores_strictly_decrease_in_single_precision(tmp_path: Path) -> None:
+    write_trec_run(tmp_path / "run", Run({"q": [f"d{i}" for i in range(5000)]}), "tag")
+    lines = [line.split() for line in (tmp_path / "run").read_text().splitlines()]
+    scores = np.array([line[4] for line in lines], dtype=np.float32)
+    assert (np.diff(scores) < 0).all()
+    assert [int(line[3]) for line in lines] == list(range(1, 5001))
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.lists(st.lists(IDS, min_size=1, max_size=3), min_size=1, max_size=4),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_qrels_survive_the_round_trip(
+    tmp_path_factory: pytest.TempPathFactory, golds: list[list[list[str]]]
+) -> None:
+    examples = [Example(f"q{i}", "text", answers) for i, answers in enumerate(golds)]
+    path = tmp_path_factory.mktemp("trec") / "qrels"
+    write_qrels(path, examples)
+    assert read_qrels(path) == {example.id: example.golds for example in examples}
+
+
+def test_foreign_files_are_read(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("q Q0 low 1 -2.5 t\n\nq\tQ0\thigh 9 1e3 t\n")
+    assert read_trec_run(tmp_path / "run") == Run({"q": ["high", "low"]})
+    (tmp_path / "qrels").write_text("q 0 a 2\nq 0 b 0\nq Q0 c 1\np 0 a 0\n")
+    assert read_qrels(tmp_path / "qrels") == {"q": (("a",), ("c",))}
+
+
+def test_ties_are_broken_as_trec_eval_breaks_them(tmp_path: Path) -> None:
+    rows = [f"q Q0 {doc} 1 {score} t\n" for doc, score in zip("bdac", [1, 1, 1, 2], strict=True)]
+    (tmp_path / "run").write_text("".join(rows))
+    ours = read_trec_run(tmp_path / "run")
+    for doc in "abcd":
+        qrels = [ir_measures.Qrel("q", doc, 1)]
+        run = list(ir_measures.read_trec_run(str(tmp_path / "run")))
+        rank = 1 / ir_measures.calc_aggregate([ir_measures.RR], qrels, run)[ir_measures.RR]
+        assert ours.rankings["q"].index(doc) + 1 == pytest.approx(rank)
+
+
+@pytest.mark.parametrize("bad", ["a b", "", "a\n", "a\u3000b"])
+def test_ids_that_trec_cannot_hold(bad: str, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    writers: list[Callable[[], None]] = [
+        lambda: write_trec_run(path, Run({"q": [bad]}), "tag"),
+        lambda: write_trec_run(path, Run({bad: ["a"]}), "tag"),
+        lambda: write_trec_run(path, Run({"q": ["a"]}), bad),
+    ]
+    if bad:  # an Example has no empty ids
+        writers.append(lambda: write_qrels(path, [Example(bad, "text", ["a"])]))
+        writers.append(lambda: write_qrels(path, [Example("q", "text", [bad])]))
+    for write in writers:
+        with pytest.raises(ValueError, match="white space"):
+            write()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_query_without_documents_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="'q2' ranks no document"):
+        write_trec_run(tmp_path / "run", Run({"q1": ["a"], "q2": []}), "tag")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("q Q0 a 1 2", "expected 6 columns, found 5"),
+        ("q Q0 a b 1 2 t", "expected 6 columns, found 7"),
+        ("q Q0 a 1 high t", "finite number, found 'high'"),
+        ("q Q0 a 1 nan t", "finite number, found 'nan'"),
+        ("q Q0 first 1 3 t", "'first' stands twice"),
+    ],
+)
+def test_malformed_run(line: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.run").write_text(f"q Q0 first 1 2 t\n{line}\n")
+    with pytest.raises(ValueError, match=rf"bad\.run:2: .*{message}"):
+        read_trec_run(tmp_path / "bad.run")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"), [("q 0 a", "expected 4 columns"), ("q 0 a 0.5", "found '0.5'")]
+)
+def test_malformed_qrels(line: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.qrels").write_text(f"q 0 a 1\n\n{line}\n")
+    with pytest.raises(ValueError, match=rf"bad\.qrels:3: .*{message}"):
+        read_qrels(tmp_path / "bad.qrels")
+
+
+# --- tests and intervals --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("wins", "losses"), [(5, 0), (7, 2), (0, 3), (4, 4), (0, 0)])
+def test_mcnemar_closed_form(wins: int, losses: int) -> None:
+    a = [1] * wins + [0] * losses + [1, 0, 1]
+    b = [0] * wins + [1] * losses + [1, 0, 1]
+    n = wins + losses
+    tail = sum(math.comb(n, i) for i in range(min(wins, losses) + 1)) / 2**n
+    assert mcnemar_exact(a, b) == pytest.approx(min(1, 2 * tail))
+    assert mcnemar_exact(a, b) == mcnemar_exact(b, a)
+
+
+def test_sign_flip_converges_to_the_full_enumeration() -> None:
+    a, b = np.array([0.9, 0.4, 0.8, 0.5, 0.7, 0.6]), np.array([0.1, 0.5, 0.2, 0.4, 0.3, 0.3])
+    sums = [np.dot(signs, a - b) for signs in itertools.product([-1, 1], repeat=6)]
+    exact = np.mean([abs(s) >= abs((a - b).sum()) - 1e-9 for s in sums])
+    p = sign_flip(a, b, 40_000, np.random.default_rng(0))
+    assert abs(p - exact) < 5 * math.sqrt(exact / 40_000)
+
+
+def test_sign_flip_on_binary_scores_is_mcnemar() -> None:
+    rng = np.random.default_rng(1)
+    a, b = rng.integers(0, 2, (2, 60))
+    p = sign_flip(a, b, 40_000, rng)
+    assert p == pytest.approx(mcnemar_exact(a, b), abs=0.015)
+
+
+def test_sign_flip_counts_the_observed_one_and_ties() -> None:
+    rng = np.random.default_rng(0)
+    assert sign_flip(np.ones(60), np.zeros(60), 999, rng) == 1 / 1000  # never 0
+    assert sign_flip([0.3, 0.4], [0.3, 0.4], 99, rng) == 1
+    assert sign_flip([0.1 + 0.2], [0.0], 99, rng) == 1  # both signs tie with the observed sum
+
+
+def _rejections_are_nominal(rejected: int, trials: int) -> bool:
+    return rejected <= binom.ppf(0.9999, trials, 0.05)
+
+
+def test_sign_flip_ties_survive_rounding() -> None:
+    """Tenths tie as often as the whole numbers that they stand for."""
+    rng = np.random.default_rng(9)
+    for seed in range(20):
+        whole = rng.integers(-9, 10, 20)
+        zeros = np.zeros(20)
+        exact = sign_flip(whole, zeros, 999, np.random.default_rng(seed))
+        assert sign_flip(whole / 10, zeros, 999, np.random.default_rng(seed)) == exact
+
+
+def test_the_tests_keep_their_level_under_the_null() -> None:
+    rng = np.random.default_rng(2)
+    trials = 1000
+    graded = binary = 0
+    for _ in range(trials):
+        a, b = rng.choice([0, 0.5, 1], (2, 40))
+        graded += sign_flip(a, b, 199, rng) <= 0.05
+        a, b = rng.integers(0, 2, (2, 200))
+        binary += mcnemar_exact(a, b) <= 0.05
+    assert _rejections_are_nominal(graded, trials)
+    assert graded >= binom.ppf(0.0001, trials, 0.05)  # and are not idle: nearly continuous scores
+    assert _rejections_are_nominal(binary, trials)
+    assert binary > 0.01 * trials  # discrete, so conservative, but not idle
+
+
+def test_the_tests_find_a_real_difference() -> None:
+    rng = np.random.default_rng(3)
+    found = 0
+    for _ in range(100):
+        a = (rng.random(300) < 0.6).astype(float)
+        b = (rng.random(300) < 0.4).astype(float)
+        found += mcnemar_exact(a, b) < 0.05 and sign_flip(a, b, 199, rng) < 0.05
+    assert found > 95
+
+
+def test_sign_flip_agrees_with_scipy() -> None:
+    rng = np.random.default_rng(4)
+    for shift in (0.0, 0.1, 0.3):
+        a, b = rng.normal(shift, 1, 80), rng.normal(0, 1, 80)
+        oracle = permutation_test(
+            (a, b),
+            lambda x, y, axis: np.mean(x - y, axis=axis),
+            permutation_type="samples",
+            vectorized=True,
+            n_resamples=9999,
+            rng=rng,
+        )
+        assert sign_flip(a, b, 9999, rng) == pytest.approx(float(oracle.pvalue), abs=0.025)
+
+
+def test_bootstrap_intervals_cover_at_their_level() -> None:
+    rng = np.random.default_rng(5)
+    trials, covered, paired = 400, 0, 0
+    for _ in range(trials):
+        a = rng.normal(0.3, 1, 80)
+        b = a - rng.normal(0.1, 0.5, 80)
+        low, high = bootstrap_mean(a, 400, 0.9, rng)
+        covered += low <= 0.3 <= high
+        low, high = bootstrap_difference(a, b, 400, 0.9, rng)
+        paired += low <= 0.1 <= high
+    for hits in (covered, paired):  # the percentile interval is a little short at n = 80
+        assert binom.ppf(0.0001, trials, 0.88) <= hits <= binom.ppf(0.9999, trials, 0.9)
+
+
+def test_bootstrap_width_is_that_of_the_normal_interval() -> None:
+    rng = np.random.default_rng(6)
+    a = rng.normal(0, 1, 2000)
+    low, high = bootstrap_mean(a, 4000, 0.95, rng)
+    half = 1.96 * a.std() / math.sqrt(2000)
+    assert (low, high) == pytest.approx((a.mean() - half, a.mean() + half), abs=0.1 * half)
+
+
+def test_bootstrap_uses_the_pairing() -> None:
+    rng = np.random.default_rng(7)
+    a = rng.normal(0, 10, 50)
+    assert bootstrap_difference(a, a - 1, 100, 0.95, rng) == pytest.approx((1, 1))
+    assert bootstrap_mean([0.25], 10, 0.5, rng) == (0.25, 0.25)
+
+
+def test_the_generator_alone_decides() -> None:
+    a, b = np.random.default_rng(8).random((2, 30))
+    for call in (sign_flip, lambda a, b, n, g: bootstrap_difference(a, b, n, 0.9, g)):
+        first, again, other = (call(a, b, 500, np.random.default_rng(s)) for s in (1, 1, 2))
+        assert first == again != other
+
+
+def test_statistics_refuse_bad_input() -> None:
+    rng = np.random.default_rng(0)
+    calls: list[Callable[..., object]] = [
+        mcnemar_exact,
+        lambda a, b: sign_flip(a, b, 9, rng),
+        lambda a, b: bootstrap_difference(a, b, 9, 0.9, rng),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match="paired by query, got 2 and 1"):
+            call([0, 1], [0])
+        with pytest.raises(ValueError, match="non-empty"):
+            call([], [])
+        with pytest.raises(ValueError, match="non-empty"):
+            call([[0, 1]], [[0, 1]])
+        with pytest.raises(ValueError, match=r"b\[1\] is nan"):
+            call([0, 1], [0, math.nan])
+    with pytest.raises(ValueError, match=r"a must hold 0 and 1 only, found 0\.5"):
+        mcnemar_exact([0.5, 1], [0, 1])
+    with pytest.raises(ValueError, match="n must be at least 1, got 0"):
+        sign_flip([1], [0], 0, rng)
+    with pytest.raises(ValueError, match="n must be at least 1, got 0"):
+        bootstrap_mean([1], 0, 0.9, rng)
+    for level in (0, 1, math.nan):
+        with pytest.raises(ValueError, match="level"):
+            bootstrap_mean([1], 9, level, rng)

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from amer_lite import merge as merging
+from amer_lite.decoder import DecoderConfig
+from amer_lite.index import FaissIndex
+from amer_lite.model import AMER, AMERConfig
+from amer_lite.prefix import Prefix
+from amer_lite.retrieval import Merge, as_run, retrieve, search_and_merge
+
+DIM = 8
+
+
+def unit(*shape: int, seed: int) -> NDArray[np.float32]:
+    x = np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+    return x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+
+@pytest.fixture(scope="module")
+def index() -> FaissIndex:
+    index = FaissIndex(DIM)
+    index.add(unit(300, DIM, seed=0), [f"d{i}" for i in range(300)])
+    return index
+
+
+def test_every_merge_is_the_one_of_its_name(index: FaissIndex) -> None:
+    vectors = unit(20, 3, DIM, seed=1)
+    documents = index.vectors(np.arange(300))
+    scores = np.einsum("bmd,nd->bmn", vectors, documents)
+    rows = np.argsort(-scores, axis=-1)[:, :, :15]
+    top = np.take_along_axis(scores, rows, -1)
+    expected = {
+        "round_robin": merging.round_robin(rows, 10),
+        "max_score": merging.max_score(top, rows, 10),
+        "rrf": merging.rrf(rows, 10),
+        "soft_sum": merging.soft_sum(rows, vectors, index.vectors, 10),
+    }
+    names: tuple[Merge, ...] = ("round_robin", "max_score", "rrf", "soft_sum")
+    for name in names:
+        merged = search_and_merge(index, vectors, 10, merge=name, depth=15)
+        np.testing.assert_array_equal(merged.rows, expected[name].rows, err_msg=name)
+        np.testing.assert_array_equal(merged.found_by, expected[name].found_by, err_msg=name)
+
+
+def test_one_vector_is_plain_search_whatever_the_merge(index: FaissIndex) -> None:
+    vectors = unit(20, 1, DIM, seed=1)
+    plain = index.search(vectors[:, 0], 10).rows
+    names: tuple[Merge, ...] = ("round_robin", "max_score", "rrf", "soft_sum")
+    for name in names:
+        merged = search_and_merge(index, vectors, 10, merge=name)
+        np.testing.assert_array_equal(merged.rows, plain)
+        assert (merged.found_by == 0).all()
+
+
+def test_retrieve_searches_with_what_the_model_generates(index: FaissIndex) -> None:
+    torch.manual_seed(0)
+    model = AMER(AMERConfig(DIM, decoder=DecoderConfig(6, width=12, heads=2)))
+    prefix = Prefix(torch.randn(5, 3, 6), torch.ones(5, 3, dtype=torch.bool))
+    merged = retrieve(model, index, prefix, m=3, k=7)
+    expected = search_and_merge(index, model.generate(prefix, 3).numpy(), 7)
+    np.testing.assert_array_equal(merged.rows, expected.rows)
+    run = as_run(merged, index, list("abcde"))
+    assert run.rankings["c"] == [f"d{row}" for row in merged.rows[2]]
+
+
+def test_empty_places_are_no_documents(index: FaissIndex) -> None:
+    small = FaissIndex(DIM)
+    small.add(unit(2, DIM, seed=0), ["a", "b"])
+    merged = search_and_merge(small, unit(1, 3, DIM, seed=1), 5)
+    assert set(as_run(merged, small, ["q"]).rankings["q"]) == {"a", "b"}
+
+
+def test_bad_input_is_named(index: FaissIndex) -> None:
+    vectors = unit(2, 3, DIM, seed=1)
+    with pytest.raises(ValueError, match="merge 'sum' is unknown; choose one of round_robin"):
+        search_and_merge(index, vectors, 5, merge="sum")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="k=0"):
+        search_and_merge(index, vectors, 0)
+    with pytest.raises(ValueError, match="k=0"):
+        search_and_merge(index, vectors, 5, depth=0)
+    with pytest.raises(ValueError, match=r"expected \(B, m, 8\)"):
+        search_and_merge(index, vectors[..., :3], 5)
+    with pytest.raises(ValueError, match="1 query ids for 2 rankings"):
+        as_run(search_and_merge(index, vectors, 5), index, ["q"])

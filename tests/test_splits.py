@@ -1,0 +1,362 @@
+"""The splitter against all pairs, and the audit against one injected trap at a time."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from amer_lite.datasets.splits import Audit, audit, normalise, split
+from amer_lite.types import Dataset, Example
+
+HALVES = {"train": 0.5, "test": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("  Who's\tthe\u00a0BEST?! ", "who s the best"),
+        ("ﬁve — ½", "five 1⁄2"),
+        ("Straße", "strasse"),
+        ("C++", "c++"),  # a symbol, not punctuation: C++ and C are different queries
+        ("!?", "!?"),
+        ("", ""),
+        ("कि", "कि"),  # vowel signs are letters' parts
+    ],
+)
+def test_normalise(text: str, expected: str) -> None:
+    assert normalise(text) == expected
+
+
+@given(st.text())
+def test_normalise_twice_changes_nothing(text: str) -> None:
+    assert normalise(normalise(text)) == normalise(text)
+
+
+@st.composite
+def example_lists(draw: st.DrawFn) -> list[Example]:
+    """Few words and few documents, so that likeness and chains of it are common."""
+    query = st.sampled_from(
+        ["bank", "Bank!", "a bank", "bat", " BAT", "bow", "ball", "bar", "bass"]
+    )
+    golds = st.sets(st.sampled_from("abcdefgh"), min_size=1, max_size=7)
+    pairs = draw(st.lists(st.tuples(query, golds), min_size=1, max_size=25))
+    return [Example(f"q{i}", text, sorted(docs)) for i, (text, docs) in enumerate(pairs)]
+
+
+def _alike(one: Example, other: Example) -> bool:
+    a, b = set(one.gold_ids), set(other.gold_ids)
+    return normalise(one.query) == normalise(other.query) or 5 * len(a & b) >= 4 * len(a | b)
+
+
+def _check(examples: Sequence[Example], splits: dict[str, list[Example]]) -> None:
+    assert sorted(e.id for part in splits.values() for e in part) == sorted(e.id for e in examples)
+    for one, other in itertools.combinations(splits.values(), 2):
+        assert not any(_alike(a, b) for a in one for b in other)
+    position = {example.id: i for i, example in enumerate(examples)}
+    for part in splits.values():
+        assert part == sorted(part, key=lambda example: position[example.id])
+
+
+def _components(examples: Sequence[Example]) -> int:
+    """Number of groups, by repeated merging over all pairs."""
+    label = list(range(len(examples)))
+    for i, j in itertools.combinations(range(len(examples)), 2):
+        if _alike(examples[i], examples[j]):
+            label = [label[i] if value == label[j] else value for value in label]
+    return len(set(label))
+
+
+@settings(deadline=None, max_examples=300)
+@given(example_lists(), st.integers(0, 2**32 - 1))
+def test_split_is_a_partition_that_parts_no_two_alike(examples: list[Example], seed: int) -> None:
+    if _components(examples) < 2:
+        with pytest.raises(ValueError, match=r"nothing left for \['test'\]"):
+            split(examples, HALVES, seed)
+        return
+    try:
+        splits = split(examples, HALVES, seed)
+    except ValueError as error:  # a group of more than half may leave nothing over
+        assert "must stay whole" in str(error)
+        return
+    _check(examples, splits)
+
+
+@settings(deadline=None)
+@given(example_lists(), st.randoms())
+def test_groups_do_not_hang_on_the_order(examples: list[Example], random: object) -> None:
+    shuffled = examples.copy()
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    results: list[dict[str, set[str]] | None] = []
+    for order in (examples, shuffled):
+        try:
+            parts = split(order, HALVES, 3)
+        except ValueError:
+            results.append(None)
+        else:
+            results.append({name: {e.id for e in part} for name, part in parts.items()})
+    assert results[0] == results[1]
+
+
+def _words(n: int) -> list[Example]:
+    """n examples without any likeness."""
+    return [Example(f"q{i}", f"word {i}", [f"d{2 * i}", f"d{2 * i + 1}"]) for i in range(n)]
+
+
+def test_chains_stay_together() -> None:
+    chain = [  # each is like the next one only: by query, by golds, by query
+        Example("a", "bank", ["1", "2"]),
+        Example("b", "Bank.", ["3", "4", "5", "6"]),
+        Example("c", "shore", ["3", "4", "5", "6", "7"]),
+        Example("d", "SHORE", ["8"]),
+    ]
+    splits = split([*_words(20), *chain], HALVES)
+    assert len({name for name, part in splits.items() if {*chain} & {*part}}) == 1
+
+
+@pytest.mark.parametrize(("shared", "size", "together"), [(28, 35, True), (27, 35, False)])
+def test_the_threshold_is_exact(shared: int, size: int, together: bool) -> None:
+    """28/35 is 0.8, which floats round the wrong way."""
+    one = Example("a", "one", [f"s{i}" for i in range(shared)])
+    other = Example("b", "two", [f"s{i}" for i in range(size)])
+    if together:
+        with pytest.raises(ValueError, match="1 groups"):
+            split([one, other], HALVES)
+    else:
+        assert all(split([one, other], HALVES).values())
+
+
+def test_sizes_are_those_asked_for() -> None:
+    splits = split(_words(1000))
+    assert {name: len(part) for name, part in splits.items()} == {
+        "train": 800,
+        "dev": 100,
+        "test": 100,
+    }
+
+
+def test_the_seed_decides() -> None:
+    words = _words(200)
+    assert split(words, seed=1) == split(words, seed=1) != split(words, seed=2)
+
+
+def test_another_process_gives_the_same_split() -> None:
+    program = (
+        "from amer_lite.datasets.splits import split\n"
+        "from amer_lite.types import Example\n"
+        "e = [Example(f'q{i}', f'w{i % 70}', [f'd{i * j % 40}' for j in range(1, 6)])"
+        " for i in range(90)]\n"
+        "print([[x.id for x in part] for part in split(e).values()])"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(outputs) == 1
+    assert "q1" in outputs.pop()
+
+
+def test_sixteen_thousand_examples_take_seconds() -> None:
+    rng = np.random.default_rng(0)
+    examples = [
+        # Zipf: some documents are gold for thousands of queries
+        Example(f"q{i}", f"w{i}", [f"d{d % 30_000}" for d in rng.zipf(1.3, rng.integers(2, 9))])
+        for i in range(16_000)
+    ]
+    start = time.perf_counter()
+    splits = split(examples)
+    assert time.perf_counter() - start < 3
+    assert sum(map(len, splits.values())) == 16_000
+
+
+@pytest.mark.parametrize(
+    "fractions",
+    [{}, {"train": 0.5}, {"train": 1.1, "test": -0.1}, {"train": 1.0, "test": 0.0}],
+)
+def test_bad_fractions(fractions: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="fractions must"):
+        split(_words(10), fractions)
+
+
+def test_other_bad_input() -> None:
+    with pytest.raises(ValueError, match="no examples"):
+        split([])
+    with pytest.raises(ValueError, match="'q0' stands twice"):
+        split([*_words(5), *_words(1)])
+    with pytest.raises(ValueError, match=r"nothing left for \['dev', 'test'\]: 1 examples"):
+        split(_words(1))
+
+
+# --- the audit ------------------------------------------------------------------------------------
+
+
+def _clean() -> Dataset:
+    """60 queries over 180 documents: every query has two golds, a third of the corpus has none."""
+    examples = _words(60)
+    return Dataset(
+        "clean",
+        {f"d{i}": f"definition number {i}, in words" for i in range(180)},
+        {"train": examples[:40], "dev": examples[40:50], "test": examples[50:]},
+    )
+
+
+def _with(dataset: Dataset, split_name: str, *examples: Example) -> Dataset:
+    parts = {name: list(part) for name, part in dataset.splits.items()}
+    parts[split_name] += examples
+    return replace(dataset, splits=parts)
+
+
+def _with_texts(dataset: Dataset, texts: dict[str, str]) -> Dataset:
+    return replace(dataset, corpus={**dataset.corpus, **texts})
+
+
+def _counts(report: Audit) -> dict[str, int]:
+    return {name: finding.count for name, finding in report.findings.items() if finding.count}
+
+
+def test_a_clean_data_set_is_clean() -> None:
+    report = audit(_clean())
+    assert report.clean
+    assert _counts(report) == {}
+    assert (report.documents, report.queries) == (180, {"train": 40, "dev": 10, "test": 10})
+    assert "180 documents" in str(report)
+    assert str(report).endswith("clean")
+
+
+def _spaced(text: str, docs: range) -> dict[str, str]:
+    return {f"d{i}": text.format(f"definition number {i}, in words") for i in docs}
+
+
+INJECTIONS = {
+    "query of train in test": (
+        _with(_clean(), "test", Example("new", " Word, 7!", ["d150"])),
+        {"leaked_queries": 1},
+        "test 'new' ' Word, 7!' is like train 'q7' 'word 7'",
+    ),
+    "gold set of train in dev": (
+        _with(_clean(), "dev", Example("new", "synonym", ["d15", "d14"])),
+        {"leaked_golds": 1},
+        "dev 'new' 'synonym' is like train 'q7' 'word 7'",
+    ),
+    "nearly the gold set of dev in test": (
+        _with(
+            _with(_clean(), "dev", Example("four", "four", [f"d{i}" for i in range(150, 154)])),
+            "test",
+            Example("five", "five", [f"d{i}" for i in range(150, 155)]),
+        ),
+        {"leaked_golds": 1},
+        "test 'five' 'five' is like dev 'four' 'four'",
+    ),
+    "query of train twice": (
+        _with(_clean(), "train", Example("new", "WORD 7", ["d150"])),
+        {"repeated_queries": 1},
+        "train 'new' 'WORD 7' repeats 'q7' 'word 7'",
+    ),
+    "gold set of test twice": (
+        _with(_clean(), "test", Example("new", "synonym", ["d110", "d111"])),
+        {"repeated_queries": 1},
+        "test 'new' 'synonym' repeats 'q55' 'word 55'",
+    ),
+    "document twice": (
+        _with_texts(_clean(), {"d170": "Definition number 3 in words."}),
+        {"repeated_documents": 1},
+        "'d170' repeats 'd3'",
+    ),
+    "gold twice": (
+        _with_texts(_clean(), {"d15": "Definition number 14 in words."}),
+        {"repeated_documents": 1, "repeated_golds": 1},
+        "'q7' 'word 7': 'd14' and 'd15'",
+    ),
+    "golds with a trailing space": (
+        _with_texts(_clean(), _spaced("{} ", range(100))),
+        {"white_space": 1},
+        "trailing white space: 100 of 120 golds, 0 of 60 other documents",
+    ),
+    "others with a leading space": (
+        _with_texts(_clean(), _spaced(" {}", range(130, 170))),
+        {"white_space": 1},
+        "leading white space: 0 of 120 golds, 40 of 60 other documents",
+    ),
+    "golds with a double space": (
+        _with_texts(_clean(), _spaced("a  {}", range(110))),
+        {"white_space": 1},
+        "double space: 110 of 120",
+    ),
+    "golds with a no-break space": (
+        _with_texts(_clean(), _spaced("a\u00a0{}", range(110))),
+        {"white_space": 1},
+        "odd space: 110 of 120",
+    ),
+}
+
+
+@pytest.mark.parametrize("trap", INJECTIONS)
+def test_the_audit_finds_the_injected_trap_and_nothing_else(trap: str) -> None:
+    dataset, expected, message = INJECTIONS[trap]
+    report = audit(dataset)
+    assert _counts(report) == expected
+    assert report.clean == (expected.keys() == {"repeated_queries"})
+    assert message in str(report)
+
+
+def test_the_same_white_space_everywhere_tells_nothing() -> None:
+    assert audit(_with_texts(_clean(), _spaced("{} ", range(180)))).clean
+    assert audit(_with_texts(_clean(), _spaced("{} ", range(0, 180, 2)))).clean
+
+
+def test_passages_of_one_answer_may_have_the_same_text() -> None:
+    dataset = _with_texts(_clean(), {"d151": "Definition number 150 in words."})
+    report = audit(_with(dataset, "test", Example("new", "new", [("d150", "d151"), "d152"])))
+    assert _counts(report) == {"repeated_documents": 1}
+    report = audit(_with(dataset, "test", Example("new", "new", [("d152", "d150"), "d151"])))
+    assert _counts(report) == {"repeated_documents": 1, "repeated_golds": 1}
+
+
+def test_only_a_few_cases_are_quoted() -> None:
+    report = audit(_with_texts(_clean(), {f"d{i}": "the same" for i in range(120, 150)}))
+    assert report.repeated_documents.count == 29
+    assert len(report.repeated_documents.examples) == 5
+
+
+@settings(deadline=None)
+@given(example_lists())
+def test_what_the_splitter_makes_passes_the_audit(examples: list[Example]) -> None:
+    corpus = {doc: f"text {doc}" for doc in "abcdefgh"}
+    try:
+        splits = split(examples, HALVES)
+    except ValueError:
+        return
+    assert audit(Dataset("d", corpus, splits)).clean
+
+
+@settings(deadline=None)
+@given(example_lists(), st.integers(0, 25))
+def test_leaks_against_all_pairs(examples: list[Example], cut: int) -> None:
+    corpus = {doc: f"text {doc}" for doc in "abcdefgh"}
+    report = audit(Dataset("d", corpus, {"train": examples[:cut], "test": examples[cut:]}))
+    queries = {normalise(e.query) for e in examples[:cut]}
+    assert report.leaked_queries.count == sum(normalise(e.query) in queries for e in examples[cut:])
+    train = [set(e.gold_ids) for e in examples[:cut]]
+    assert report.leaked_golds.count == sum(
+        any(5 * len(g & {*e.gold_ids}) >= 4 * len(g | {*e.gold_ids}) for g in train)
+        for e in examples[cut:]
+    )
+
+
+def test_an_empty_data_set_has_no_faults() -> None:
+    assert audit(Dataset("empty", {}, {})).clean
