@@ -22,6 +22,7 @@ _HOME = {
     "SentenceEncoder": "encoders",
     "TrainConfig": "training",
     "TrainData": "training",
+    "evaluator": "retrieval",
     "fit": "training",
     "retrieve": "retrieval",
     "set_info_nce": "matching",
@@ -33,7 +34,7 @@ __all__ = [  # noqa: RUF022 - grouped as in the README
     "AMER", "AMERConfig", "DecoderConfig", "Prefix",
     "set_info_nce", "single_info_nce", "set_mse",
     "TrainConfig", "TrainData", "fit",
-    "FaissIndex", "retrieve",
+    "FaissIndex", "retrieve", "evaluator",
     "SentenceEncoder",
     "Dataset", "Example", "Run",
 ]  # fmt: skip
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from amer_lite.matching import set_info_nce, set_mse, single_info_nce
     from amer_lite.model import AMER, AMERConfig
     from amer_lite.prefix import Prefix
-    from amer_lite.retrieval import retrieve
+    from amer_lite.retrieval import evaluator, retrieve
     from amer_lite.training import TrainConfig, TrainData, fit
     from amer_lite.types import Dataset, Example, Run
 

@@ -6,6 +6,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 import amer_lite
 
 ROOT = Path(__file__).parents[1]
@@ -41,3 +43,11 @@ def test_constraints_pin_everything_we_ask_for() -> None:
     for line in asked:
         name = re.split(r"[<>=]", line)[0].lower().replace("_", "-")
         assert name in pinned, f"{name} is asked for and not pinned in constraints.txt"
+
+
+def test_the_readmes_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert code is not None
+    exec(code[1], {})
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 11 and all("found: " in line for line in lines[1:])

@@ -10,7 +10,8 @@ from amer_lite.decoder import DecoderConfig
 from amer_lite.index import FaissIndex
 from amer_lite.model import AMER, AMERConfig
 from amer_lite.prefix import Prefix
-from amer_lite.retrieval import Merge, as_run, retrieve, search_and_merge
+from amer_lite.retrieval import Merge, as_run, evaluator, retrieve, search_and_merge
+from amer_lite.types import Example
 
 DIM = 8
 
@@ -65,6 +66,11 @@ def test_retrieve_searches_with_what_the_model_generates(index: FaissIndex) -> N
     np.testing.assert_array_equal(merged.rows, expected.rows)
     run = as_run(merged, index, list("abcde"))
     assert run.rankings["c"] == [f"d{row}" for row in merged.rows[2]]
+    # Golds that are the first 7 of everybody's ranking, but for one query that has a foreign one.
+    golds = {query: list(ranking) for query, ranking in run.rankings.items()}
+    golds["e"][0] = next(doc for doc in index.ids if doc not in golds["e"])
+    examples = [Example(query, query, ids) for query, ids in golds.items()]
+    assert evaluator(index, prefix, examples, m=3, k=7)(model) == pytest.approx((4 + 6 / 7) / 5)
 
 
 def test_empty_places_are_no_documents(index: FaissIndex) -> None:
