@@ -1,0 +1,231 @@
+"""Build the book: ``python -m book._tools.build`` from the root of the checkout.
+
+Jupyter Book 1 does the work. This script prepares what it cannot know and checks what it does not:
+
+* the browser assets (plotly.js, MathJax) are copied from installed wheels, so no page needs a CDN;
+* executed outputs are cached under a key made from the library, the data and the pinned versions,
+  because Jupyter Book itself notices only a change in a chapter's own cells;
+* the kernel is this interpreter, with this checkout on its path and no network for models;
+* the repository's address, when there is one, becomes the Colab and source buttons.
+
+Everything goes to ``_build``, which git ignores.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from book._tools.repository import BOOK, ROOT, Repository, find_repository, read_config
+
+BUILD = ROOT / "_build"
+HTML = BUILD / "html"
+CACHES = BUILD / "executed"
+# MathJax as its wheel lays it out: the start file, then what it loads on demand.
+MATHJAX = ["tex-chtml.js", "input/tex/extensions", "output/chtml", "a11y", "sre", "ui"]
+GENERATED_PAGES = {"genindex", "search", "py-modindex"}
+
+
+def main() -> int:
+    """Build; return the process's exit code."""
+    if importlib.util.find_spec("jupyter_book") is None:
+        return _fail(
+            f"jupyter-book is not installed for {sys.executable}; "
+            "run `make book`, or `pip install -e .[book]`"
+        )
+    started = time.time()
+    try:
+        repository = find_repository()
+        assets = copy_assets()
+    except (ValueError, FileNotFoundError) as error:
+        return _fail(str(error))
+    cache = CACHES / cache_key()
+    for other in CACHES.glob("*"):
+        if other != cache:
+            shutil.rmtree(other)
+    cache.mkdir(parents=True, exist_ok=True)
+    config = BUILD / "config.yml"
+    text = json.dumps(book_config(cache, assets, repository), indent=1)  # JSON is YAML
+    config.write_text(text, encoding="utf-8")
+    print(f"Repository: {repository.url if repository else 'no address known, so no Colab links'}")
+
+    code = _run_jupyter_book(config)
+    if code:
+        # Sphinx reports a page's warnings only when it reads the page: forget what it has read, or
+        # the next build would pass. Executed outputs stay cached.
+        shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
+        return _fail("The book was not built.")
+    _drop_stale_pages()
+    _offer_generated_notebooks()
+    print_times(cache, started)
+    print(f"\nThe book is built ({time.time() - started:.0f} s). Open {HTML / 'index.html'}")
+    return 0
+
+
+def book_config(cache: Path, assets: Path, repository: Repository | None) -> dict[str, Any]:
+    """``_config.yml`` with the settings that depend on this machine filled in."""
+    config = read_config()
+    config["execute"]["cache"] = str(cache)
+    settings = config["sphinx"]["config"]
+    settings["html_static_path"] = ["_assets", str(assets)]
+    # Sphinx copies assets only when it writes a page: a changed one changes the configuration.
+    own = [ROOT / BOOK / "_assets", ROOT / BOOK / "_tools"]
+    settings["html_context"]["assets"] = _digest(own)
+    if repository:
+        config["repository"]["url"] = repository.url
+        config["launch_buttons"] = {
+            "notebook_interface": "classic",
+            "colab_url": "https://colab.research.google.com",
+        }
+        config["html"] |= {"use_repository_button": True, "use_issues_button": True}
+    else:
+        # Left out, Jupyter Book would fill in its own repository.
+        config["repository"] = {"url": ""}
+    return config
+
+
+def copy_assets() -> Path:
+    """Collect plotly.js and MathJax from the installed wheels; return their folder.
+
+    Raises:
+        FileNotFoundError: a wheel is missing or laid out differently.
+    """
+    target = BUILD / "assets"
+    # The MathJax wheel's module name has hyphens: it can be found, but not imported.
+    mathjax = _package_folder("sphinx-mathjax-offline") / "static" / "mathjax"
+    sources = {
+        target / "plotly.min.js": _package_folder("plotly") / "package_data" / "plotly.min.js"
+    }
+    sources |= {target / "mathjax" / part: mathjax / part for part in MATHJAX}
+    for copy, source in sources.items():
+        if not source.exists():
+            raise FileNotFoundError(
+                f"{source} is missing; run `make book` to install what it needs"
+            )
+        stamp = source.stat()
+        if copy.exists() and int(copy.stat().st_mtime) == int(stamp.st_mtime):
+            continue
+        if source.is_dir():
+            shutil.rmtree(copy, ignore_errors=True)
+            shutil.copytree(source, copy)
+        else:
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, copy)
+    return target
+
+
+def cache_key() -> str:
+    """Digest of all that an executed cell can see besides its own notebook."""
+    return _digest([ROOT / "amer_lite", ROOT / "data", ROOT / "constraints.txt"])
+
+
+def _digest(places: list[Path]) -> str:
+    digest = hashlib.sha256(sys.version.encode())
+    for place in places:
+        for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
+            name = path.relative_to(ROOT)
+            if "__pycache__" in name.parts or name.parts[:2] == ("data", "cache"):
+                continue
+            if path.is_file():
+                digest.update(f"{name.as_posix()}\0{path.stat().st_size}\0".encode())
+                digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def kernel_environment() -> dict[str, str]:
+    """Environment of Jupyter Book and so of every kernel that it starts."""
+    inherited = os.environ.get("PYTHONPATH")
+    return os.environ | {
+        "AMER_LITE_BOOK": "1",  # amer_lite.plots.show writes static HTML
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *([inherited] if inherited else [])]),
+        "PYTHONHASHSEED": "0",
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        # A kernel called python3 or a startup script in the user's home must not take part.
+        "JUPYTER_PREFER_ENV_PATH": "1",
+        "JUPYTER_PATH": str(Path(sys.prefix) / "share" / "jupyter"),
+        "IPYTHONDIR": str(BUILD / "ipython"),
+    }
+
+
+def print_times(cache: Path, started: float) -> None:
+    """Print how long each chapter's cells ran, and whether now or in an earlier build."""
+    from jupyter_cache import get_cache  # type: ignore[import-untyped]
+
+    latest: dict[str, tuple[float, float]] = {}
+    for record in get_cache(cache).list_cache_records():
+        when, took = record.created.timestamp(), float(record.data["execution_seconds"])
+        if record.uri not in latest or latest[record.uri][0] < when:
+            latest[record.uri] = when, took
+    print("\nExecution time of the chapters:")
+    for uri, (when, took) in sorted(latest.items()):
+        print(f"  {Path(uri).stem:<40} {took:7.1f} s{'' if when >= started else '  (cached)'}")
+
+
+def _run_jupyter_book(config: Path) -> int:
+    profile = BUILD / "ipython" / "profile_default" / "ipython_kernel_config.py"
+    profile.parent.mkdir(parents=True, exist_ok=True)
+    profile.write_text("get_config().IPKernelApp.log_level = 40\n")  # no notes about the transport
+    command = [
+        *(sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build"),
+        *(str(ROOT / BOOK), "--path-output", str(ROOT), "--config", str(config)),
+        *("--toc", str(ROOT / "_toc.yml"), "-W", "-n", "--keep-going"),
+    ]
+    complaints = []
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=kernel_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    ) as process:
+        for line in process.stdout or ():
+            print(line, end="", flush=True)
+            if "WARNING: " in line or "ERROR: " in line:
+                complaints.append(line)
+    if complaints:
+        print("\nWhat went wrong (details above):", *complaints, sep="\n", file=sys.stderr)
+    return process.returncode
+
+
+def _drop_stale_pages() -> None:
+    """Remove pages whose source is gone; Sphinx leaves them behind."""
+    for page in HTML.glob("*.html"):
+        source = ROOT / BOOK / f"{page.stem}.md"
+        if page.stem not in GENERATED_PAGES and not source.exists():
+            page.unlink()
+
+
+def _offer_generated_notebooks() -> None:
+    """Serve our plain-Markdown notebooks where the theme offers its own copy with raw MyST."""
+    for offered in (HTML / "_sources").glob("*.ipynb"):
+        ours = ROOT / BOOK / offered.name
+        if ours.exists():
+            shutil.copyfile(ours, offered)
+
+
+def _package_folder(name: str) -> Path:
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError(f"Python package {name!r} is not installed; run `make book`")
+    return Path(spec.origin).parent
+
+
+def _fail(message: str) -> int:
+    print(message, file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

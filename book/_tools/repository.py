@@ -1,0 +1,94 @@
+"""Where this repository is published: the one place that decides about badges and links."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+ROOT = Path(__file__).resolve().parents[2]
+BOOK = "book"
+
+_GITHUB = re.compile(
+    r"(?:https?://(?:[^@/\s]+@)?github\.com/|(?:ssh://)?git@github\.com[:/])"
+    r"(?P<owner>[\w.-]+)/(?P<name>[\w.-]+?)(?:\.git)?/?"
+)
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A public GitHub repository, ``url`` without a trailing slash or ``.git``."""
+
+    url: str
+    branch: str = "main"
+
+    def view(self, path: str) -> str:
+        """Page that shows a file of the book."""
+        return f"{self.url}/blob/{quote(self.branch)}/{BOOK}/{path}"
+
+    def raw(self, path: str) -> str:
+        """The bytes of a file of the book, for images."""
+        return f"{self.url}/raw/{quote(self.branch)}/{BOOK}/{path}"
+
+    def colab(self, notebook: str) -> str:
+        """Address that opens a notebook of the book in Colab."""
+        path = self.url.removeprefix("https://github.com/")
+        return (
+            "https://colab.research.google.com/github/"
+            f"{path}/blob/{quote(self.branch)}/{BOOK}/{notebook}"
+        )
+
+    @property
+    def requirement(self) -> str:
+        """What pip installs the library from."""
+        return f"amer-lite @ git+{self.url}@{self.branch}"
+
+
+def read_config(root: Path = ROOT) -> dict[str, Any]:
+    """The book's ``_config.yml`` as it stands in the checkout."""
+    import yaml  # here, so that build.py can say what is missing instead of failing to import
+
+    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    if not isinstance(config, dict):
+        raise ValueError(f"{root / '_config.yml'}: expected a mapping, got {type(config).__name__}")
+    return config
+
+
+def find_repository(root: Path = ROOT) -> Repository | None:
+    """The address in ``_config.yml``, else that of the git remote ``origin``, else None.
+
+    A remote that is not on GitHub counts as none: nothing may be invented, and Colab opens only
+    GitHub. Credentials inside a remote's address are dropped.
+
+    Raises:
+        ValueError: ``repository.url`` is set to something that is not a GitHub repository.
+    """
+    settings = read_config(root).get("repository") or {}
+    branch = settings.get("branch") or "main"
+    written = (settings.get("url") or "").strip()
+    match = _GITHUB.fullmatch(written or _origin(root))
+    if match:
+        return Repository(f"https://github.com/{match['owner']}/{match['name']}", branch)
+    if written:
+        raise ValueError(
+            f"_config.yml: repository.url is {written!r}; "
+            "expected https://github.com/<owner>/<name>, or leave it empty"
+        )
+    return None
+
+
+def _origin(root: Path) -> str:
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(root), "remote", "get-url", "origin"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return answer.stdout.strip() if answer.returncode == 0 else ""
