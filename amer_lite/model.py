@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from amer_lite.decoder import Decoder, DecoderConfig
+from amer_lite.language_model import LanguageModel, as_json, build
 from amer_lite.prefix import Prefix
 from amer_lite.storage import load_bundle, save_bundle
 
@@ -69,7 +70,7 @@ class AMER(nn.Module):
         if config.decoder is not None:
             self.backbone = Decoder(config.decoder)
         else:
-            self.backbone = LanguageModel(_build_lm(config.lm or {}))
+            self.backbone = LanguageModel(build(config.lm or {}))
         self.input_projection = nn.Linear(config.dim, self.backbone.width, bias=False)
         self.output_projection = nn.Linear(self.backbone.width, config.dim, bias=False)
 
@@ -87,9 +88,9 @@ class AMER(nn.Module):
         with torch.device("meta"):  # the random backbone is replaced at once: do not allocate it
             model = cls(config)
         model.backbone = LanguageModel(body)
-        width = model.backbone.width
-        model.input_projection = nn.Linear(dim, width, bias=False)
-        model.output_projection = nn.Linear(width, dim, bias=False)
+        width, dtype = model.backbone.width, next(body.parameters()).dtype
+        model.input_projection = nn.Linear(dim, width, bias=False, dtype=dtype)
+        model.output_projection = nn.Linear(width, dim, bias=False, dtype=dtype)
         return model
 
     def rollout(
@@ -144,7 +145,7 @@ class AMER(nn.Module):
         assert gold_mask is not None
         in_turn = _in_turn(golds, gold_mask, m)
         if feedback == "gold":  # every input is known beforehand: no loop
-            fed = self.input_projection(in_turn[:, : m - 1])
+            fed = self._read(in_turn[:, : m - 1])
             mask = F.pad(mask, (0, m - 1), value=True)
             hidden, _ = self.backbone(torch.cat([embeds, fed], 1), mask)
             return self._emit(hidden[:, -m:])
@@ -190,7 +191,7 @@ class AMER(nn.Module):
 
     def save(self, folder: str | Path) -> None:
         """Write weights (safetensors) and config (JSON) to ``folder``, atomically."""
-        config = {**asdict(self.config), "lm": _plain(self.config.lm)}
+        config = {**asdict(self.config), "lm": as_json(self.config.lm)}
         weights = {name: value.contiguous() for name, value in self.state_dict().items()}
         save_bundle(
             folder, _KIND, config, {"weights.safetensors": lambda path: save_file(weights, path)}
@@ -222,9 +223,12 @@ class AMER(nn.Module):
             hidden, cache = self.backbone(embeds, mask, cache)
             vectors.append(self._emit(hidden[:, -1]))
             if step + 1 < m:
-                embeds = self.input_projection(feed(step, vectors[-1]))[:, None]
+                embeds = self._read(feed(step, vectors[-1]))[:, None]
                 mask = F.pad(mask, (0, 1), value=True)
         return torch.stack(vectors, 1)
+
+    def _read(self, vectors: Tensor) -> Tensor:
+        return self.input_projection(vectors.to(self.input_projection.weight.dtype))
 
     def _emit(self, hidden: Tensor) -> Tensor:
         # float32 from here on: half-precision norms overflow, and rounding moves neighbours.
@@ -258,38 +262,6 @@ class AMER(nn.Module):
         return golds, gold_mask
 
 
-class LanguageModel(nn.Module):
-    """A Hugging Face causal LM's body behind the decoder's interface: embed, then step."""
-
-    def __init__(self, body: PreTrainedModel) -> None:
-        super().__init__()
-        self.body = body
-        self.width: int = body.get_input_embeddings().embedding_dim
-
-    def embed(self, values: Tensor) -> Tensor:
-        """Token ids (B, L) int64, or ready embeddings (B, L, width) float → (B, L, width)."""
-        if values.is_floating_point():
-            if values.shape[2] != self.width:
-                raise ValueError(
-                    f"prefix.values: this language model reads token ids (B, L) or embeddings "
-                    f"(B, L, {self.width}), got {tuple(values.shape)}"
-                )
-            return values
-        return self.body.get_input_embeddings()(values)
-
-    def forward(self, embeds: Tensor, mask: Tensor, cache: Any = None) -> tuple[Tensor, Any]:
-        """As :meth:`amer_lite.decoder.Decoder.forward`, with the LM's own cache object."""
-        position = (mask.cumsum(1) - 1).clamp(min=0)[:, -embeds.shape[1] :]
-        out = self.body(
-            inputs_embeds=embeds,
-            attention_mask=mask.long(),
-            position_ids=position,
-            past_key_values=cache,
-            use_cache=True,
-        )
-        return out.last_hidden_state, out.past_key_values
-
-
 class _Matched:
     """Feeds back, per row, the gold most similar to the vector among the least used ones."""
 
@@ -311,26 +283,6 @@ def _in_turn(golds: Tensor, mask: Tensor, steps: int) -> Tensor:
     order = (~mask).long().argsort(dim=1, stable=True)  # real golds first
     turn = torch.arange(steps, device=mask.device) % mask.sum(1, keepdim=True)
     return golds[torch.arange(len(golds), device=mask.device)[:, None], order.gather(1, turn)]
-
-
-def _build_lm(config: Mapping[str, Any]) -> PreTrainedModel:
-    from transformers import AutoConfig, AutoModel
-
-    fields = dict(config)
-    kind = fields.pop("model_type", None)
-    if kind is None:
-        raise ValueError("AMERConfig.lm: no model_type; use the dict of a Hugging Face config")
-    return AutoModel.from_config(AutoConfig.for_model(kind, **fields))
-
-
-def _plain(config: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """An LM config as JSON can hold it (dtypes become their names)."""
-    if config is None:
-        return None
-    return {
-        key: str(value).removeprefix("torch.") if isinstance(value, torch.dtype) else value
-        for key, value in config.items()
-    }
 
 
 def _check_prefix(prefix: Prefix) -> None:

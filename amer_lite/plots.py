@@ -7,10 +7,12 @@ Functions here draw what they are given: no computing inside.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from textwrap import wrap
+from typing import NamedTuple
 
+import numpy as np
 import plotly.graph_objects as go
 import plotly.io as pio
 
@@ -95,6 +97,201 @@ def show(fig: go.Figure, alt: str) -> None:
     )
     label = escape(alt, quote=True)
     display(HTML(f'<figure class="plot" role="img" aria-label="{label}">\n{body}\n</figure>'))
+
+
+class ScorePlane(NamedTuple):
+    """What `score_planes` draws for one query; a point is (score, second coordinate).
+
+    Attributes:
+        background: (S, 2) documents for context.
+        neighbours: (r, 2) documents of the top k that are no golds.
+        neighbour_texts: r texts.
+        golds: (n, 2).
+        gold_texts: n texts.
+        ranks: n ranks of the golds, from 1.
+    """
+
+    background: np.ndarray
+    neighbours: np.ndarray
+    neighbour_texts: Sequence[str]
+    golds: np.ndarray
+    gold_texts: Sequence[str]
+    ranks: Sequence[int]
+
+
+def score_planes(planes: Mapping[str, ScorePlane], k: int, y_title: str) -> go.Figure:
+    """The top k of one query in a plane whose x axis is the score; a menu of queries.
+
+    Args:
+        planes: ``{query: its plane}``, at least one.
+        k: ranks up to k count as found. The boundary is the lowest score drawn among them.
+        y_title: what the second coordinate means.
+    """
+    fig = go.Figure()
+    for number, (query, plane) in enumerate(planes.items()):
+        ranks = np.asarray(plane.ranks)
+        found = ranks <= k
+        top = np.concatenate([plane.neighbours, plane.golds[found]])
+        heights = np.concatenate([top, plane.golds, plane.background])[:, 1]
+        low, high = float(heights.min()) - 0.08, float(heights.max()) + 0.12
+        seen = {"visible": number == 0, "hovertemplate": "%{customdata}<extra></extra>"}
+        fig.add_scatter(
+            **_points(plane.background),
+            mode="markers",
+            marker={"size": 4, "color": GREY, "opacity": 0.45},
+            name="other",
+            hoverinfo="skip",
+            visible=number == 0,
+        )
+        fig.add_scatter(
+            x=[float(top[:, 0].min())] * 2,
+            y=[low, high],
+            mode="lines+text",
+            line={"dash": "dash", "color": GREY, "width": 1.5},
+            text=["", f"top {k} →"],
+            textposition="middle right",
+            showlegend=False,
+            hoverinfo="skip",
+            visible=number == 0,
+        )
+        fig.add_scatter(
+            **_points(plane.neighbours),
+            mode="markers",
+            marker={"size": 10, "symbol": "circle-open", "color": SKY, "line": {"width": 2}},
+            name=f"top {k}, wrong",
+            customdata=[
+                _hover(f"score {score:.2f}, no sense of “{query}”", text)
+                for score, text in zip(plane.neighbours[:, 0], plane.neighbour_texts, strict=True)
+            ],
+            **seen,
+        )
+        for name, chosen, symbol, colour in (
+            ("sense found", found, "circle", GREEN),
+            ("sense missed", ~found, "x", VERMILION),
+        ):
+            rows = np.flatnonzero(chosen).tolist()
+            fig.add_scatter(
+                **_points(plane.golds[rows]),
+                mode="markers+text",
+                marker={"size": 12, "symbol": symbol, "color": colour},
+                text=[f"{ranks[row]:,}" for row in rows],
+                textposition=[_side(plane.golds, row) for row in rows],
+                name=name,
+                customdata=[
+                    _hover(
+                        f"rank {ranks[row]:,}, score {plane.golds[row, 0]:.2f}",
+                        plane.gold_texts[row],
+                    )
+                    for row in rows
+                ],
+                **seen,
+            )
+        fig.add_scatter(
+            x=[1],
+            y=[0],
+            mode="markers+text",
+            marker={"size": 17, "symbol": "star", "color": ORANGE},
+            text=["query"],
+            textposition="bottom center",
+            showlegend=False,
+            customdata=[_hover("the query vector", query)],
+            **seen,
+        )
+    per_query = len(fig.data) // len(planes)
+    buttons = [
+        {
+            "label": query,
+            "method": "update",
+            "args": [{"visible": [i // per_query == number for i in range(len(fig.data))]}],
+        }
+        for number, query in enumerate(planes)
+    ]
+    fig.update_xaxes(title="score v · d", range=[-0.22, 1.12], dtick=0.2)
+    fig.update_yaxes(title=y_title, tickformat=".1f", zeroline=False)
+    menu = {"x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "buttons": buttons}
+    return fig.update_layout(
+        height=580, margin={"t": 110}, updatemenus=[menu], legend={"y": 1.13, "font": {"size": 13}}
+    )
+
+
+def intervals(
+    views: Mapping[str, Mapping[str, Sequence[tuple[float, float, float]]]],
+    ticks: Sequence[str],
+    x_title: str,
+    y_title: str,
+) -> go.Figure:
+    """Shares with their intervals, one line per series; buttons when there are several views.
+
+    Args:
+        views: ``{button: {series: [(mean, low, high) per tick]}}``, each with the same series.
+        ticks: T labels of the x axis.
+        x_title, y_title: of the axes.
+    """
+    fig = go.Figure()
+    symbols = ("circle", "square", "diamond", "triangle-up")
+    for number, series in enumerate(views.values()):
+        middle = (len(series) - 1) / 2
+        for i, (name, values) in enumerate(series.items()):
+            means, lows, highs = np.array(values).T
+            fig.add_scatter(
+                x=np.arange(len(ticks)) + 0.06 * (i - middle),  # side by side, so that both show
+                y=means,
+                error_y={"array": highs - means, "arrayminus": means - lows, "thickness": 1.5},
+                mode="lines+markers",
+                marker={"size": 9, "symbol": symbols[i % len(symbols)]},
+                line={"color": PALETTE[i % len(PALETTE)]},
+                name=name,
+                customdata=np.stack([lows, highs], axis=1),
+                hovertemplate="%{y:.1%}, interval %{customdata[0]:.1%} to %{customdata[1]:.1%}"
+                "<extra>" + name + "</extra>",
+                visible=number == 0,
+            )
+    fig.update_xaxes(
+        title=x_title,
+        tickvals=list(range(len(ticks))),
+        ticktext=list(ticks),
+        range=[-0.4, len(ticks) - 0.6],
+        zeroline=False,
+    )
+    fig.update_yaxes(title=y_title, range=[-0.02, 1.05], tickformat=".0%")
+    if len(views) == 1:
+        return fig
+    owners = [number for number, series in enumerate(views.values()) for _ in series]
+    buttons = [
+        {
+            "label": label,
+            "method": "update",
+            "args": [{"visible": [owner == number for owner in owners]}],
+        }
+        for number, label in enumerate(views)
+    ]
+    menu = {"type": "buttons", "direction": "right", "x": 1, "xanchor": "right"}
+    return fig.update_layout(
+        updatemenus=[{**menu, "y": 1.02, "yanchor": "bottom", "buttons": buttons}]
+    )
+
+
+def _points(points: np.ndarray) -> dict[str, list[float]]:
+    """Coordinates as plotly takes them, rounded to what a screen can show."""
+    x, y = np.round(points.reshape(-1, 2).astype(float), 3).T.tolist()
+    return {"x": x, "y": y}
+
+
+def _side(points: np.ndarray, row: int) -> str:
+    """Where a point's label goes so that those of close points do not cover it."""
+    x, y = (points - points[row]).T
+    close = (np.abs(x) < 0.15) & (np.abs(y) < 0.1)
+    above = close & ((y > 0) | ((y == 0) & (np.arange(len(points)) < row)))
+    below = close & ~above
+    below[row] = False
+    if not above.any():
+        return "top center"
+    return "middle left" if below.any() else "bottom center"
+
+
+def _hover(head: str, text: str) -> str:
+    """A bold head and a text in lines that fit a phone."""
+    return f"<b>{escape(head, quote=False)}</b><br>{_wrapped(escape(text, quote=False), 38)}"
 
 
 def cache_work(traces: dict[str, list[tuple[int, int]]]) -> go.Figure:

@@ -7,7 +7,6 @@ that nobody has looked at counts as broken.
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -20,6 +19,8 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
 
+from tests.browser import find
+
 pytestmark = pytest.mark.browser
 
 HTML = Path(__file__).resolve().parents[1] / "_build" / "html"
@@ -30,7 +31,6 @@ FLAGS = [
     *("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
 ]
-MAC_CHROME = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 
 # Formulas are typeset and figures drawn; plotly sets _fullLayout, figures.js marks what it themed.
 SETTLED = """() => document.readyState === 'complete'
@@ -111,33 +111,16 @@ CONTRASTS = """() => {
 }"""
 
 
-def find_browser() -> str | None:
-    """Path of a Chromium or Chrome; None leaves the choice to Playwright."""
-    chosen = os.environ.get("CHROMIUM")
-    if chosen:
-        return chosen
-    for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"):
-        if path := shutil.which(name):
-            return path
-    return MAC_CHROME if Path(MAC_CHROME).exists() else None
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if not PAGES:
         pytest.fail(f"no book in {HTML}: run `make book` first")
-    root = hasattr(os, "geteuid") and os.geteuid() == 0
+    path = find()
+    if path is None:
+        pytest.fail("no Chromium or Chrome: run `python -m tests.browser`, or set CHROMIUM to one")
+    root = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
-        try:
-            started = playwright.chromium.launch(
-                executable_path=find_browser(), args=[*FLAGS, *(["--no-sandbox"] if root else [])]
-            )
-        except Error as error:
-            pytest.fail(
-                "no browser to open the book with. Install Chromium or Chrome, or run "
-                "`.venv/bin/python -m playwright install chromium`, or name one in the "
-                f"environment variable CHROMIUM.\n{error}"
-            )
+        started = playwright.chromium.launch(executable_path=path, args=[*FLAGS, *root])
         yield started
         started.close()
 
@@ -189,9 +172,9 @@ class Watched:
         self.problems.clear()
         self.page.goto(self.base + name, wait_until="load")
         try:
-            self.page.wait_for_function(SETTLED, timeout=20_000)
+            self.page.wait_for_function(SETTLED, timeout=60_000)
         except Error:
-            self.problems.append("formulas or figures did not settle within 20 s")
+            self.problems.append("formulas or figures did not settle within 60 s")
         return dict(self.page.evaluate(SURVEY))
 
 

@@ -197,6 +197,16 @@ def test_from_lm_keeps_the_weights() -> None:
     assert_near(model.generate(embedded, 2), model.generate(prefix, 2))
 
 
+def test_a_bfloat16_language_model_emits_float32() -> None:
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    lm = AutoModelForCausalLM.from_config(AutoConfig.for_model("llama", **LM_SIZES["llama"]))
+    model, prefix = AMER.from_lm(lm.bfloat16(), DIM), prefix_for("llama", [5, 7, 2, 4])
+    for vectors in (model.generate(prefix, M), model.rollout(prefix, golds_for(), feedback="gold")):
+        assert vectors.dtype == torch.float32
+        torch.testing.assert_close(vectors.norm(dim=-1), torch.ones(B, M))
+
+
 def test_generate_switches_dropout_off_and_back_on() -> None:
     torch.manual_seed(0)
     config = AMERConfig(DIM, decoder=DecoderConfig(STATE, width=24, heads=3, dropout=0.5))

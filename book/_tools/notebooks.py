@@ -24,11 +24,14 @@ from book._tools.repository import BOOK, ROOT, Repository, find_repository
 
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 COLAB_INSTALL = """\
-# In Colab this installs the library; the runtime's own torch and numpy stay as they are.
+# In Colab: the library, and the recorded results that some chapters draw. The runtime's own torch
+# and numpy stay as they are.
 import sys
 
 if "google.colab" in sys.modules:
-    %pip install -q "{requirement}"
+    ![ -d /content/amer-lite ] || git clone -q --depth 1 -b {branch} {url} /content/amer-lite
+    %pip install -q /content/amer-lite
+    %cd -q /content/amer-lite/book
 """
 COLAB_HELP = """\
 # In Colab the library has to be installed first; everywhere else this cell does nothing.
@@ -146,7 +149,7 @@ def _front(page: str, repository: Repository | None) -> list[dict[str, Any]]:
         return [_code(COLAB_HELP, [])]
     link = repository.colab(f"{page}.ipynb")
     badge = f"[![Open in Colab]({BADGE})]({link})"
-    install = COLAB_INSTALL.format(requirement=repository.requirement)
+    install = COLAB_INSTALL.format(branch=repository.branch, url=repository.url)
     return [{"cell_type": "markdown", "metadata": {}, "source": badge}, _code(install, [])]
 
 

@@ -41,11 +41,6 @@ class Repository:
             f"{path}/blob/{quote(self.branch)}/{BOOK}/{notebook}"
         )
 
-    @property
-    def requirement(self) -> str:
-        """What pip installs the library from."""
-        return f"amer-lite @ git+{self.url}@{self.branch}"
-
 
 def read_config(root: Path = ROOT) -> dict[str, Any]:
     """The book's ``_config.yml`` as it stands in the checkout."""
