@@ -6,6 +6,8 @@ STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM = false
+# Waiting threads sleep instead of spinning: on shared cores a spinning one can cost a factor of 3.
+export OMP_WAIT_POLICY ?= passive
 
 .PHONY: help book test serve notebooks bench lint install clean
 

@@ -175,6 +175,7 @@ def score_planes(planes: Mapping[str, ScorePlane], k: int, y_title: str) -> go.F
                 mode="markers+text",
                 marker={"size": 12, "symbol": symbol, "color": colour},
                 text=[f"{ranks[row]:,}" for row in rows],
+                textfont={"size": 12},
                 textposition=[_side(plane.golds, row) for row in rows],
                 name=name,
                 customdata=[
@@ -250,6 +251,7 @@ def intervals(
         title=x_title,
         tickvals=list(range(len(ticks))),
         ticktext=list(ticks),
+        tickangle=0,
         range=[-0.4, len(ticks) - 0.6],
         zeroline=False,
     )
@@ -271,10 +273,10 @@ def intervals(
     )
 
 
-def _points(points: np.ndarray) -> dict[str, list[float]]:
-    """Coordinates as plotly takes them, rounded to what a screen can show."""
-    x, y = np.round(points.reshape(-1, 2).astype(float), 3).T.tolist()
-    return {"x": x, "y": y}
+def _points(points: np.ndarray) -> dict[str, list[float | None]]:
+    """Coordinates rounded to what a screen can show; of no point, a gap that keeps its legend."""
+    x, y = np.round(points.astype(float), 3).T.tolist()
+    return {"x": x or [None], "y": y or [None]}
 
 
 def _side(points: np.ndarray, row: int) -> str:
@@ -286,7 +288,7 @@ def _side(points: np.ndarray, row: int) -> str:
     below[row] = False
     if not above.any():
         return "top center"
-    return "middle left" if below.any() else "bottom center"
+    return "middle right" if below.any() else "bottom center"
 
 
 def _hover(head: str, text: str) -> str:
