@@ -134,8 +134,8 @@ def set_info_nce(
         raise ValueError(f"temperature must be > 0, got {temperature}")
     pairs = _pair(pairing, torch.einsum("bmd,bnd->bmn", vectors.detach(), golds.detach()), mask)
     documents, column = _candidates(golds, mask, gold_ids, negatives, negative_ids)
-    rows = vectors[pairs.example, pairs.vector] / temperature  # (P, d): cheaper than on (P, C)
-    logits = rows @ documents.T
+    rows = vectors[pairs.example, pairs.vector]
+    logits = (rows @ documents.T).div_(temperature)  # in place: (P, C) is the largest tensor here
     target = column[pairs.example, pairs.gold]
     if masked:
         own = column[pairs.example]

@@ -43,14 +43,18 @@ class Row:
 
 
 def compare(name: str, ours: Task, other: Task, setting: str, runs: int = 7) -> Row:
-    """Median times of both, alternating so that a change of the machine's speed hits both."""
+    """Medians of both, in turns, so that a change of the machine's speed hits both.
+
+    Each timed run follows an untimed one of the same task: what the other left in the caches and
+    in the allocator is no part of the comparison.
+    """
     times: tuple[list[float], list[float]] = ([], [])
-    for run in range(runs + 1):
+    for _ in range(runs):
         for task, mine in ((ours, times[0]), (other, times[1])):
+            task()
             start = time.perf_counter()
             task()
-            if run:  # the first is a warm-up
-                mine.append((time.perf_counter() - start) * 1000)
+            mine.append((time.perf_counter() - start) * 1000)
     a, b = (statistics.median(part) for part in times)
     ratio = statistics.median(y / x for x, y in zip(*times, strict=True))
     return Row(name, round(a, 3), round(b, 3), round(ratio, 2), setting)

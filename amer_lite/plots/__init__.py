@@ -1,0 +1,19 @@
+"""Every figure of the book, one function each; and ``show``, which puts a figure on the page.
+
+Functions here draw what they are given: no computing inside.
+"""
+
+from amer_lite.plots.emitting import cache_work, cost_lines, seed_dots, who_finds_what
+from amer_lite.plots.page import show
+from amer_lite.plots.searching import ScorePlane, intervals, score_planes
+
+__all__ = [
+    "ScorePlane",
+    "cache_work",
+    "cost_lines",
+    "intervals",
+    "score_planes",
+    "seed_dots",
+    "show",
+    "who_finds_what",
+]
