@@ -132,18 +132,25 @@ def test_cost_lines_are_told_apart_without_colour() -> None:
     assert list(fig.data[1].y) == [3.0, 9.0]
 
 
-def test_who_finds_what_has_a_row_per_definition_and_a_column_per_vector() -> None:
+def test_who_finds_what_draws_every_vectors_rank_of_every_definition() -> None:
     fig = who_finds_what(
         ["crane", "pen"],
-        [[[0.1, 0.9], [0.8, 0.2]], [[0.5], [0.6]]],
+        [["a bird " + "x" * 200, "a machine"], ["a tool"]],
         [[[2000, 1], [7, 300]], [[3], [4]]],
-        [["a bird", "a machine"], ["a tool"]],
-        ["v1", "v2"],
-        k=999,
+        ["single", "v1"],
+        k=100,
     )
-    assert fig.data[0].text == (["> 999", "7"], ["1", "300"])
-    assert list(fig.data[0].y) == ["a bird", "a machine"] and list(fig.data[0].x) == ["v1", "v2"]
-    assert [b.label for b in fig.layout.updatemenus[0].buttons] == ["crane", "pen"]
+    crane = [
+        t
+        for t, seen in zip(
+            fig.data, fig.layout.updatemenus[0].buttons[0].args[0]["visible"], strict=True
+        )
+        if seen
+    ]
+    assert [t.name for t in crane[1:]] == ["single", "v1"]
+    assert list(crane[2].x) == [7, 300] and list(crane[2].y) == [0, 1]
+    assert all(len(line) <= 46 for text in crane[0].text for line in text.split("<br>"))
+    assert crane[0].text[0].endswith("…") and fig.layout.shapes[0].x0 == 100
 
 
 def test_seed_dots_draw_the_baselines_mean() -> None:

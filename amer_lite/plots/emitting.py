@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from amer_lite.plots.page import GREY, SKY, VERMILION, choice, wrapped
+from amer_lite.plots.page import GREY, PALETTE, SKY, VERMILION, choice, shortened, wrapped
 
 
 def cache_work(traces: dict[str, list[tuple[int, int]]]) -> go.Figure:
@@ -58,62 +59,80 @@ def cost_lines(lengths: Sequence[int], times: dict[str, Sequence[float]]) -> go.
 
 def who_finds_what(
     words: Sequence[str],
-    cosines: Sequence[Sequence[Sequence[float]]],
-    ranks: Sequence[Sequence[Sequence[int]]],
     definitions: Sequence[Sequence[str]],
-    rows: Sequence[str],
+    ranks: Sequence[Sequence[Sequence[int]]],
+    vectors: Sequence[str],
     k: int,
 ) -> go.Figure:
-    """Cosine of every vector with every definition of a word; a menu of words.
+    """Rank of every definition of a word in every vector's own list; a menu of words.
 
     Args:
         words: W of them.
-        cosines: (W, R, n) for the R vectors named in ``rows`` and a word's n definitions.
-        ranks: (W, R, n) rank of the definition in that vector's own list, from 1.
-        definitions: (W, n) texts.
-        rows: names of the vectors, top to bottom.
-        k: ranks up to k are printed in full, greater ones as "> k".
+        definitions: (W, n) texts, n differing from word to word.
+        ranks: (W, R, n) from 1, for R vectors.
+        vectors: R names; the first is the baseline and drawn apart.
+        k: ranks up to k count as found: a line marks it.
     """
     fig = go.Figure()
-    for number, texts in enumerate(definitions):
-        labels = [wrapped(text, 34) for text in texts]
-        fig.add_heatmap(
-            z=list(zip(*cosines[number], strict=True)),
-            x=list(rows),
-            y=labels,
-            text=[
-                [f"{rank}" if rank <= k else f"> {k}" for rank in by_vector]
-                for by_vector in zip(*ranks[number], strict=True)
-            ],
-            texttemplate="%{text}",
-            hovertemplate="%{x}: cosine %{z:.2f}, rank %{text}<br>%{y}<extra></extra>",
-            colorscale="Cividis",
-            zmin=0,
-            zmax=0.8,
-            xgap=2,
-            ygap=2,
-            colorbar={"title": "cosine", "thickness": 12},
+    symbols = ("star", "circle", "square", "diamond", "cross", "triangle-up")
+    colours = (GREY, *PALETTE)
+    worst = max(rank for word in ranks for vector in word for rank in vector)
+    deepest = max(len(texts) for texts in definitions)
+    for texts, by_vector in zip(definitions, ranks, strict=True):
+        lines = list(range(len(texts)))
+        fig.add_scatter(
+            x=[1] * len(texts),
+            y=[line - 0.22 for line in lines],
+            mode="text",
+            text=[shortened(text, 84, 46) for text in texts],
+            textposition="top right",
+            textfont={"size": 12},
+            hoverinfo="skip",
+            showlegend=False,
         )
-    fig.update_xaxes(side="top", showgrid=False, tickangle=0)
-    fig.update_yaxes(autorange="reversed", showgrid=False, tickfont={"size": 12})
-    choice(fig, words, range(len(words)), y=1.16)
-    return fig.update_layout(height=520, margin={"t": 120, "r": 8})
+        for i, (name, places) in enumerate(zip(vectors, by_vector, strict=True)):
+            fig.add_scatter(
+                x=list(places),
+                y=lines,
+                mode="markers",
+                name=name,
+                marker={"size": 14 if i == 0 else 10, "symbol": symbols[i], "color": colours[i]},
+                customdata=[wrapped(text, 38) for text in texts],
+                hovertemplate=f"<b>{name}: rank %{{x:,}}</b><br>%{{customdata}}<extra></extra>",
+            )
+    owners = [number for number in range(len(words)) for _ in range(1 + len(vectors))]
+    choice(fig, words, owners)
+    fig.add_vline(x=k, line={"dash": "dash", "color": GREY})
+    fig.update_xaxes(
+        title="rank in the vector's own list",
+        type="log",
+        range=[-0.1, math.log10(worst) + 0.1],
+        tickvals=[10**i for i in range(6) if 10**i <= worst],
+    )
+    fig.update_yaxes(range=[deepest - 0.6, -0.95], showticklabels=False, zeroline=False)
+    return fig.update_layout(
+        height=180 + 66 * deepest, margin={"t": 110, "l": 12}, legend={"y": 1.09}
+    )
 
 
 def seed_dots(values: dict[str, Sequence[float]], baseline: str, title: str) -> go.Figure:
     """One dot per seed and model, and a line at the baseline's mean."""
     fig = go.Figure()
-    for name, points in values.items():
+    for line, (name, points) in enumerate(values.items()):
+        middle = (len(points) - 1) / 2
         fig.add_scatter(
             x=list(points),
-            y=[name] * len(points),
+            y=[line + 0.1 * (i - middle) for i in range(len(points))],  # equal values both show
             mode="markers",
-            marker={"size": 11, "opacity": 0.75},
+            marker={"size": 11},
             name=name,
             hovertemplate="%{x:.1f}<extra>" + name + "</extra>",
         )
     mean = sum(values[baseline]) / len(values[baseline])
     fig.add_vline(x=mean, line={"dash": "dash", "color": GREY})
     fig.update_xaxes(title=title)
-    fig.update_yaxes(autorange="reversed", showgrid=False)
-    return fig.update_layout(showlegend=False, height=110 + 45 * len(values))
+    lines = list(range(len(values)))
+    fig.update_yaxes(
+        tickvals=lines, ticktext=list(values), range=[len(values) - 0.5, -0.5], zeroline=False
+    )
+    return fig.update_layout(showlegend=False, height=120 + 50 * len(values))

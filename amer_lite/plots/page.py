@@ -133,3 +133,8 @@ def choice(
 def wrapped(text: str, width: int) -> str:
     """``text``, broken into lines for a label."""
     return "<br>".join(wrap(text, width))
+
+
+def shortened(text: str, most: int, width: int) -> str:
+    """``text`` cut after about ``most`` characters, broken into lines."""
+    return wrapped(text if len(text) <= most else text[: most - 1].rstrip() + "…", width)
