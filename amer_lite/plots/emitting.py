@@ -54,7 +54,7 @@ def cost_lines(lengths: Sequence[int], times: dict[str, Sequence[float]]) -> go.
             hovertemplate="%{x} tokens: %{y:.1f} ms<extra>" + name + "</extra>",
         )
     fig.update_xaxes(title="tokens in the prefix", type="log", tickvals=list(lengths))
-    return fig.update_yaxes(title="milliseconds a batch", rangemode="tozero")
+    return fig.update_yaxes(title="milliseconds a batch", type="log", dtick=1)
 
 
 def who_finds_what(
