@@ -63,7 +63,7 @@ class Decoder(nn.Module):
                 f"prefix.values: this decoder reads float token states (B, L, "
                 f"{self.config.state_dim}), got {states.dtype} {tuple(states.shape)}"
             )
-        return self.prefix_projection(states)
+        return self.prefix_projection(states.to(self.prefix_projection.weight.dtype))
 
     def forward(
         self, embeds: Tensor, mask: Tensor, cache: list[LayerCache] | None = None

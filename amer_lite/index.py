@@ -54,6 +54,11 @@ class VectorIndex(Protocol):
     @property
     def dim(self) -> int: ...
 
+    @property
+    def metric(self) -> str:
+        """``cosine`` or ``ip``."""
+        ...
+
     def add(self, vectors: Vectors, ids: Sequence[str]) -> None:
         """Append vectors (n, dim) under unique ids."""
         ...
@@ -88,7 +93,7 @@ class FaissIndex:
             link an HNSW graph a little differently from run to run.
 
     Raises:
-        ValueError: an unknown kind or metric, or a setting below 1.
+        ValueError: an unknown kind or metric, or a setting below 1 (``m`` below 2).
     """
 
     def __init__(
@@ -111,8 +116,9 @@ class FaissIndex:
         counts = {"dim": dim, "nprobe": nprobe, "m": m}
         counts |= {"ef_construction": ef_construction, "ef_search": ef_search}
         for name, value in (counts if nlist is None else counts | {"nlist": nlist}).items():
-            if value < 1:
-                raise ValueError(f"FaissIndex: {name}={value!r} must be at least 1")
+            least = 2 if name == "m" else 1  # faiss crashes on a graph of single links
+            if value < least:
+                raise ValueError(f"FaissIndex: {name}={value!r} must be at least {least}")
         self.dim, self.kind, self.metric, self.nlist, self.nprobe = dim, kind, metric, nlist, nprobe
         self.m, self.ef_construction, self.ef_search = m, ef_construction, ef_search
         self.seed = seed
@@ -145,6 +151,9 @@ class FaissIndex:
                 repeated or do not match, fewer than nlist vectors to train on.
         """
         vectors, lengths = self._checked(vectors, "vectors")
+        if isinstance(ids, str):
+            raise ValueError(f"add: ids is a single str {ids!r}; pass one id per vector")
+        ids = list(ids)
         if len(ids) != len(vectors):
             raise ValueError(f"add: {len(vectors)} vectors but {len(ids)} ids")
         fresh: set[str] = set()
@@ -179,8 +188,9 @@ class FaissIndex:
         """
         if not self._ids:
             raise ValueError("search: the index is empty; add vectors first")
-        if k < 1:
-            raise ValueError(f"search: k={k!r} must be at least 1")
+        if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
+            raise ValueError(f"search: k={k!r} must be an integer of at least 1")
+        k = int(k)
         queries, lengths = self._checked(queries, "queries")
         self._tune()
         scores = np.empty((len(queries), k), dtype=np.float32)
@@ -311,6 +321,10 @@ class FaissIndex:
         return engine
 
     def _tune(self) -> None:
+        if self.nprobe < 1 or self.ef_search < 1:
+            raise ValueError(
+                f"search: nprobe={self.nprobe} and ef_search={self.ef_search} must be at least 1"
+            )
         if self.kind == "ivf":
             self._engine.nprobe = self.nprobe
         elif self.kind == "hnsw":

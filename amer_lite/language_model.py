@@ -29,7 +29,15 @@ class LanguageModel(nn.Module):
                     f"(B, L, {self.width}), got {tuple(values.shape)}"
                 )
             return values
-        return self.body.get_input_embeddings()(values)
+        table = self.body.get_input_embeddings()
+        if values.dtype not in (torch.int64, torch.int32) or values.min() < 0:
+            raise ValueError(f"prefix.values: expected token ids ≥ 0, got {values.dtype}")
+        if (highest := int(values.max())) >= table.num_embeddings:
+            raise ValueError(
+                f"prefix.values: token id {highest}, but the language model knows "
+                f"{table.num_embeddings} tokens; use its own tokenizer"
+            )
+        return table(values)
 
     def forward(self, embeds: Tensor, mask: Tensor, cache: Any = None) -> tuple[Tensor, Any]:
         """As :meth:`amer_lite.decoder.Decoder.forward`, with the LM's own cache object."""

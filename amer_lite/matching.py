@@ -53,7 +53,9 @@ def match(similarity: Tensor, gold_mask: Tensor | None = None) -> Pairs:
     found: list[tuple[np.ndarray, np.ndarray]] = []
     for score, real in zip(scores, valid, strict=True):
         golds = np.flatnonzero(real)
-        i, j = linear_sum_assignment(score[:, golds], maximize=True)
+        if len(golds) < len(real):
+            score = score[:, golds]
+        i, j = linear_sum_assignment(score, maximize=True)
         found.append((i, golds[j]))
     sizes = torch.tensor([len(i) for i, _ in found])
     vector, gold = (torch.from_numpy(np.concatenate(part)) for part in zip(*found, strict=True))
@@ -115,7 +117,7 @@ def set_info_nce(
             ``ordered`` (gold i by vector i).
         masked: leave the *other* golds of the same example out of the denominator. The paper keeps
             them (False); its authors added the masked form later.
-        gold_ids: (B, n) int64 document ids.
+        gold_ids: (B, n) int64 document ids ≥ 0, distinct within an example.
         negatives: (N, d) float extra candidates.
         negative_ids: (N,) int64, needed where both ``negatives`` and ``gold_ids`` are given.
         temperature: > 0.
@@ -134,14 +136,16 @@ def set_info_nce(
         raise ValueError(f"temperature must be > 0, got {temperature}")
     pairs = _pair(pairing, torch.einsum("bmd,bnd->bmn", vectors.detach(), golds.detach()), mask)
     documents, column = _candidates(golds, mask, gold_ids, negatives, negative_ids)
-    rows = vectors[pairs.example, pairs.vector]
-    logits = (rows @ documents.T).div_(temperature)  # in place: (P, C) is the largest tensor here
+    rows = vectors[pairs.example, pairs.vector] / temperature  # (P, d): cheaper than on (P, C)
+    logits = rows @ documents.T
     target = column[pairs.example, pairs.gold]
+    own = column[pairs.example]
     if masked:
-        own = column[pairs.example]
         pair, other = ((own >= 0) & (own != target[:, None])).nonzero(as_tuple=True)
         logits[pair, own[pair, other]] = -torch.inf
-    if len(documents) == 1 or (masked and len(vectors) == 1 and negatives is None):
+    # Where nothing remains beside an example's own golds, its loss is a silent zero.
+    taken = (own >= 0).sum(1) if masked else torch.ones_like(target)
+    if (taken >= len(documents)).all():
         raise ValueError("nothing to contrast with: give negatives or a batch of several examples")
     return F.cross_entropy(logits, target)
 
@@ -224,8 +228,17 @@ def _candidates(
             raise ValueError("negative_ids without gold_ids: give both or neither")
         column[mask] = torch.arange(count, device=golds.device)
         return documents, column
-    if gold_ids.shape != mask.shape:
-        raise ValueError(f"gold_ids: expected {tuple(mask.shape)}, got {tuple(gold_ids.shape)}")
+    if gold_ids.shape != mask.shape or gold_ids.dtype != torch.int64:
+        raise ValueError(
+            f"gold_ids: expected int64 {tuple(mask.shape)}, "
+            f"got {gold_ids.dtype} {tuple(gold_ids.shape)}"
+        )
+    padding = -1 - torch.arange(mask.shape[1], device=mask.device)
+    ordered = torch.where(mask, gold_ids, padding).sort(1).values
+    repeats = (ordered[:, 1:] == ordered[:, :-1]).any(1)
+    if repeats.any():
+        rows = repeats.nonzero().flatten().tolist()[:10]
+        raise ValueError(f"gold_ids: a document stands twice in rows {rows}; a set has no copies")
     ids = gold_ids[mask]
     if negatives is not None:
         if negative_ids is None or negative_ids.shape != negatives.shape[:1]:

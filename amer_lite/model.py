@@ -88,9 +88,10 @@ class AMER(nn.Module):
         with torch.device("meta"):  # the random backbone is replaced at once: do not allocate it
             model = cls(config)
         model.backbone = LanguageModel(body)
-        width, dtype = model.backbone.width, next(body.parameters()).dtype
-        model.input_projection = nn.Linear(dim, width, bias=False, dtype=dtype)
-        model.output_projection = nn.Linear(width, dim, bias=False, dtype=dtype)
+        width, weight = model.backbone.width, next(body.parameters())
+        like: dict[str, Any] = {"device": weight.device, "dtype": weight.dtype}
+        model.input_projection = nn.Linear(dim, width, bias=False, **like)
+        model.output_projection = nn.Linear(width, dim, bias=False, **like)
         return model
 
     def rollout(
@@ -181,13 +182,14 @@ class AMER(nn.Module):
         if batch_size < 1:
             raise ValueError(f"batch_size must be ≥ 1, got {batch_size}")
         _check_prefix(prefix)
-        training = self.training
+        modes = [(module, module.training) for module in self.modules()]
         self.eval()
         try:
             rows = torch.arange(len(prefix.mask)).split(batch_size)
             return torch.cat([self.rollout(prefix.select(part), m=m) for part in rows])
         finally:
-            self.train(training)
+            for module, training in modes:
+                module.training = training
 
     def save(self, folder: str | Path) -> None:
         """Write weights (safetensors) and config (JSON) to ``folder``, atomically."""
@@ -209,9 +211,10 @@ class AMER(nn.Module):
         try:
             if config.get("decoder") is not None:
                 config["decoder"] = DecoderConfig(**config["decoder"])
-            model = cls(AMERConfig(**config))
-            model.load_state_dict(load_file(files["weights.safetensors"]))
-        except (TypeError, KeyError, RuntimeError, OSError) as error:
+            weights = load_file(files["weights.safetensors"])
+            model = cls(AMERConfig(**config)).to(weights["output_projection.weight"].dtype)
+            model.load_state_dict(weights)
+        except Exception as error:  # whatever a foreign config makes torch or transformers raise
             raise ValueError(f"{folder}: not a model this version can load: {error}") from error
         return model.to(device)
 
@@ -221,6 +224,11 @@ class AMER(nn.Module):
         cache = None
         for step in range(m):
             hidden, cache = self.backbone(embeds, mask, cache)
+            if cache is None and step + 1 < m:
+                raise ValueError(
+                    "the language model keeps no KV cache, without which later vectors would not "
+                    "see the query: switch activation checkpointing off, or use feedback='gold'"
+                )
             vectors.append(self._emit(hidden[:, -1]))
             if step + 1 < m:
                 embeds = self._read(feed(step, vectors[-1]))[:, None]
@@ -240,8 +248,8 @@ class AMER(nn.Module):
         _check_prefix(prefix)
         device = self.input_projection.weight.device
         values, mask = prefix.values.to(device), prefix.mask.to(device)
-        if values.is_floating_point():  # whatever stands in the padding must not reach a softmax
-            values = values.masked_fill(~mask[..., None], 0)
+        # Whatever stands in the padding must reach neither a softmax nor an embedding table.
+        values = values.masked_fill(~mask[..., None] if values.ndim == 3 else ~mask, 0)
         order = mask.long().argsort(dim=1, stable=True)  # padding first, tokens in their order
         rows = torch.arange(len(mask), device=device)[:, None]
         return self.backbone.embed(values[rows, order]), mask[rows, order]
@@ -255,8 +263,13 @@ class AMER(nn.Module):
             )
         if gold_mask is None:
             gold_mask = torch.ones(golds.shape[:2], dtype=torch.bool)
+        if gold_mask.shape != golds.shape[:2] or gold_mask.dtype != torch.bool:
+            raise ValueError(
+                f"gold_mask: expected bool {tuple(golds.shape[:2])}, "
+                f"got {gold_mask.dtype} {tuple(gold_mask.shape)}"
+            )
         gold_mask = gold_mask.to(self.input_projection.weight.device)
-        golds = golds.to(gold_mask.device).masked_fill(~gold_mask[..., None], 0)
+        golds = golds.to(gold_mask.device, torch.float32).masked_fill(~gold_mask[..., None], 0)
         _check_rows(gold_mask.any(1), "golds: empty gold set")
         _check_rows(torch.isfinite(golds).flatten(1).all(1), "golds: NaN or infinite values")
         return golds, gold_mask

@@ -52,6 +52,9 @@ def search_and_merge(
     """
     if merge not in _MERGES:
         raise ValueError(f"merge {merge!r} is unknown; choose one of {', '.join(_MERGES)}")
+    if index.metric == "cosine":  # what the index searches with, a merge must score with
+        lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+        vectors = vectors / np.where(lengths > 0, lengths, 1)
     hits = search_sets(index, vectors, k if depth is None else depth)
     return _MERGES[merge](hits, vectors, index, k)
 
@@ -82,10 +85,13 @@ def as_run(merged: Merged, index: VectorIndex, query_ids: Sequence[str]) -> Run:
     """Merged rows as document ids per query id, empty places dropped.
 
     Raises:
-        ValueError: not one query id per row.
+        ValueError: not one query id per row, or a query id that stands twice.
     """
     if len(query_ids) != len(merged.rows):
         raise ValueError(f"as_run: {len(query_ids)} query ids for {len(merged.rows)} rankings")
+    if len(set(query_ids)) != len(query_ids):
+        twice = next(query for query in query_ids if list(query_ids).count(query) > 1)
+        raise ValueError(f"as_run: query id {twice!r} stands twice")
     return Run(
         {
             query: [index.ids[row] for row in rows if row >= 0]
@@ -114,7 +120,23 @@ def evaluator(
         examples: of the dev split.
         m, k, merge: see :func:`retrieve`.
         metric: one of :mod:`amer_lite.metrics`.
+
+    Raises:
+        ValueError: m or k < 1, an unknown merge, not one example per query, or a gold that is not
+            in the index. All of it at once, not after hours of training.
     """
+    if m < 1 or k < 1:
+        raise ValueError(f"evaluator: m and k must be ≥ 1, got m={m}, k={k}")
+    if merge not in _MERGES:
+        raise ValueError(f"merge {merge!r} is unknown; choose one of {', '.join(_MERGES)}")
+    if not examples or len(examples) != len(prefix.mask):
+        raise ValueError(f"evaluator: {len(examples)} examples for {len(prefix.mask)} queries")
+    known = set(index.ids)
+    for example in examples:
+        if unknown := set(example.gold_ids) - known:
+            raise ValueError(
+                f"evaluator: golds {sorted(unknown)[:3]} of {example.id!r} are not in the index"
+            )
     names = [example.id for example in examples]
 
     def score(model: AMER) -> float:

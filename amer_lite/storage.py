@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -81,9 +82,13 @@ def save_bundle(
         kind: format name with version, such as ``"amer-lite/model-1"``.
         config: JSON-serialisable settings, kept in the manifest.
         files: ``{"weights.safetensors": writer}``; each writer is called with the path to fill.
+
+    Raises:
+        ValueError: ``folder`` holds a bundle of another kind.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    _refuse_other_kind(folder, kind)
     entries: dict[str, dict[str, str]] = {}
     for name, write in files.items():
         with _staged(folder, name) as staged:
@@ -92,13 +97,20 @@ def save_bundle(
             final = folder / f"{Path(name).stem}-{digest[:12]}{Path(name).suffix}"
             _publish(staged, final)
         entries[name] = {"file": final.name, "sha256": digest}
-    manifest = {"kind": kind, "config": dict(config), "files": entries}
+    manifest = {
+        "kind": kind,
+        "config": dict(config),
+        "config_sha256": _digest(config),
+        "files": entries,
+    }
     write_text(folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
     kept = {entry["file"] for entry in entries.values()}
-    for name in files:  # older versions of the same files
-        for stale in folder.glob(f"{Path(name).stem}-*{Path(name).suffix}"):
-            if stale.name not in kept:
-                stale.unlink(missing_ok=True)
+    for name in files:  # older versions of the same files, and what a killed writer left
+        stem, suffix = re.escape(Path(name).stem), re.escape(Path(name).suffix)
+        ours = re.compile(rf"{stem}-[0-9a-f]{{12}}{suffix}|{re.escape(name)}\.tmp-\w+")
+        for path in list(folder.iterdir()):
+            if ours.fullmatch(path.name) and path.name not in kept:
+                path.unlink(missing_ok=True)
 
 
 def load_bundle(folder: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, Path]]:
@@ -115,14 +127,19 @@ def load_bundle(folder: str | Path, kind: str) -> tuple[dict[str, Any], dict[str
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         found, config, entries = manifest["kind"], manifest["config"], manifest["files"]
+        if not isinstance(config, dict):
+            raise ValueError("config is not an object")
         wanted = {name: (e["file"], e["sha256"]) for name, e in entries.items()}
         for file, _ in wanted.values():
-            if Path(file).name != file:
+            if not file or Path(file).name != file:
                 raise ValueError(f"file {file!r} lies outside the folder")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        expected = manifest["config_sha256"]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path}: not a manifest of amer-lite ({error}); save it again") from error
     if found != kind:
         raise ValueError(f"{path}: holds {found!r}, expected {kind!r}")
+    if _digest(config) != expected:
+        raise ValueError(f"{path}: checksum of the config differs; the file was changed")
     paths: dict[str, Path] = {}
     for name, (file, digest) in wanted.items():
         paths[name] = folder / file
@@ -131,3 +148,16 @@ def load_bundle(folder: str | Path, kind: str) -> tuple[dict[str, Any], dict[str
         if sha256(paths[name]) != digest:
             raise ValueError(f"{paths[name]}: checksum differs from the manifest; file is corrupt")
     return config, paths
+
+
+def _digest(config: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(dict(config), sort_keys=True).encode()).hexdigest()
+
+
+def _refuse_other_kind(folder: Path, kind: str) -> None:
+    try:
+        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["kind"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return  # nothing there, or nothing that could be lost
+    if found != kind:
+        raise ValueError(f"{folder}: holds {found!r}; save the {kind!r} in a folder of its own")

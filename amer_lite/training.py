@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -101,18 +102,26 @@ class TrainData:
             raise ValueError(
                 f"TrainData: {len(self.prefix.mask)} queries, {len(self.golds)} gold sets"
             )
-        for query, rows in enumerate(self.golds):
-            if not len(rows):
+        if self.documents.ndim != 2 or self.documents.dtype != torch.float32:
+            raise ValueError(
+                f"TrainData: documents must be float32 (N, d), got {self.documents.dtype} "
+                f"{tuple(self.documents.shape)}"
+            )
+        for query, golds in enumerate(self.golds):
+            if not len(golds):
                 raise ValueError(f"TrainData: empty gold set of query {query}")
+            rows = [operator.index(row) for row in golds]
             if len(set(rows)) != len(rows):
-                raise ValueError(f"TrainData: query {query} repeats a gold row: {list(rows)}")
+                raise ValueError(f"TrainData: query {query} repeats a gold row: {rows}")
             if min(rows) < 0 or max(rows) >= len(self.documents):
                 raise ValueError(
-                    f"TrainData: query {query} has gold rows {list(rows)}, but there are "
+                    f"TrainData: query {query} has gold rows {rows}, but there are "
                     f"{len(self.documents)} documents"
                 )
-        if not torch.isfinite(self.documents).all():
-            raise ValueError("TrainData: documents hold NaN or infinite values")
+        finite = torch.isfinite(self.documents).all(1)
+        if not finite.all():
+            bad = (~finite).nonzero().flatten().tolist()[:10]
+            raise ValueError(f"TrainData: documents hold NaN or infinite values in rows {bad}")
 
 
 @dataclass(frozen=True)
@@ -153,7 +162,11 @@ def fit(
 
     Raises:
         ValueError: a non-finite loss or score, or a ``folder`` that holds another run.
+        FileExistsError: ``folder`` is a file.
     """
+    if folder is not None:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    model.train()
     optimizer = torch.optim.AdamW(
         _decay_matrices(model, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.98)
     )
@@ -288,11 +301,12 @@ def _decay_matrices(model: nn.Module, weight_decay: float) -> list[dict[str, Any
 
 
 def _evaluate(model: AMER, evaluate: Callable[[AMER], float]) -> float:
-    training = model.training
     model.eval()
-    with torch.no_grad():
-        score = float(evaluate(model))
-    model.train(training)
+    try:
+        with torch.no_grad():
+            score = float(evaluate(model))
+    finally:
+        model.train()
     if not math.isfinite(score):
         raise ValueError(f"fit: evaluate returned {score}; it must return a finite score")
     return score
@@ -303,7 +317,7 @@ def _snapshot(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _fingerprint(model: AMER, data: TrainData, config: TrainConfig) -> dict[str, Any]:
-    """What must be equal for a run to be resumed: config, data, and the initial weights."""
+    """What must be equal for a run to be resumed: configs, data, and the initial weights."""
     digest = hashlib.sha256()
     for part in (data.documents, data.prefix.values, data.prefix.mask):
         digest.update(part.contiguous().numpy().tobytes())
@@ -311,7 +325,14 @@ def _fingerprint(model: AMER, data: TrainData, config: TrainConfig) -> dict[str,
     weights = hashlib.sha256()
     for value in _snapshot(model).values():
         weights.update(value.contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return {"train": asdict(config), "data": digest.hexdigest(), "initial": weights.hexdigest()}
+    trained = [name for name, value in model.named_parameters() if value.requires_grad]
+    architecture = json.dumps([asdict(model.config), trained], sort_keys=True, default=str)
+    return {
+        "TrainConfig": asdict(config),
+        "training data": digest.hexdigest(),
+        "model or trained parameters": hashlib.sha256(architecture.encode()).hexdigest(),
+        "initial weights": weights.hexdigest(),
+    }
 
 
 def _save(
@@ -344,18 +365,31 @@ def _resume(
     folder: Path, run: dict[str, Any], model: AMER, optimizer: torch.optim.Optimizer
 ) -> tuple[list[Checkpoint], dict[str, Tensor]]:
     saved, files = load_bundle(folder, _KIND)
-    differ = [part for part in run if saved["run"].get(part) != run[part]]
+    old = saved.get("run", {})
+    differ = [part for part in run if old.get(part) != run[part]]
+    if "TrainConfig" in differ:
+        new, past = run["TrainConfig"], old.get("TrainConfig", {})
+        changed = [
+            f"{key} {past.get(key)} → {new[key]}" for key in new if past.get(key) != new[key]
+        ]
+        differ[differ.index("TrainConfig")] = "TrainConfig: " + ", ".join(changed)
     if differ:
         raise ValueError(
-            f"{folder}: holds another run ({', '.join(differ)} differ); "
-            f"use a new folder or delete this one"
+            f"{folder}: holds another run, which differs in {'; '.join(differ)}. To resume it, "
+            f"build the model and the data as they were then (a model that was already trained "
+            f"is not); for a new run, give a new folder"
         )
-    model.load_state_dict(load_file(files["current.safetensors"]))
-    slots: dict[int, dict[str, Tensor]] = {}
-    for key, value in load_file(files["optimizer.safetensors"]).items():
-        index, name = key.split(".", 1)
-        slots.setdefault(int(index), {})[name] = value
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": slots, "param_groups": groups})
-    history = [Checkpoint(**past) for past in saved["history"]]
-    return history, load_file(files["best.safetensors"])
+    try:
+        model.load_state_dict(load_file(files["current.safetensors"]))
+        slots: dict[int, dict[str, Tensor]] = {}
+        for key, value in load_file(files["optimizer.safetensors"]).items():
+            index, name = key.split(".", 1)
+            slots.setdefault(int(index), {})[name] = value
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({"state": slots, "param_groups": groups})
+        history = [Checkpoint(**past) for past in saved["history"]]
+        best = load_file(files["best.safetensors"])
+        history[-1]  # a run is saved at its first evaluation, not before
+    except Exception as error:  # whatever a foreign file makes torch or safetensors raise
+        raise ValueError(f"{folder}: not a run that can be resumed: {error}") from error
+    return history, best

@@ -32,17 +32,19 @@ class Example:
             raise ValueError("Example: empty id; give every query an id of its own")
         if not query.strip():
             raise ValueError(f"Example {id!r}: empty query text")
-        clusters: dict[tuple[str, ...], None] = {}
+        if isinstance(golds, str):
+            raise ValueError(f"Example {id!r}: golds is a single str {golds!r}; pass a list of ids")
+        clusters: dict[frozenset[str], tuple[str, ...]] = {}
         for answer in golds:
             cluster = (answer,) if isinstance(answer, str) else tuple(dict.fromkeys(answer))
-            if not cluster or not all(cluster):
+            if not cluster or not all(isinstance(doc, str) and doc for doc in cluster):
                 raise ValueError(f"Example {id!r}: an answer without a document id in {golds!r}")
-            clusters[cluster] = None
+            clusters.setdefault(frozenset(cluster), cluster)
         if not clusters:
             raise ValueError(f"Example {id!r}: empty gold set; drop the query or give it golds")
         object.__setattr__(self, "id", id)
         object.__setattr__(self, "query", query)
-        object.__setattr__(self, "golds", tuple(clusters))
+        object.__setattr__(self, "golds", tuple(clusters.values()))
 
     @property
     def gold_ids(self) -> tuple[str, ...]:

@@ -73,7 +73,7 @@ def test_approximate_finds_nearly_all(kind: Any, metric: Any) -> None:
 
 def test_ann_recall_counts_the_exact_top_k() -> None:
     class Fixed:
-        ids, dim = names(5), DIM
+        ids, dim, metric = names(5), DIM, "ip"
 
         def __init__(self, rows: list[list[int]]) -> None:
             self.rows = np.array(rows)
@@ -288,9 +288,9 @@ def test_foreign_bundle_is_refused(tmp_path: Path) -> None:
     save_bundle(tmp_path, "amer-lite/model-1", {}, {})
     with pytest.raises(ValueError, match="'amer-lite/model-1', expected 'amer-lite/faiss-index-1'"):
         FaissIndex.load(tmp_path)
-    save_bundle(tmp_path, "amer-lite/faiss-index-1", {}, {})
+    save_bundle(tmp_path / "empty", "amer-lite/faiss-index-1", {}, {})
     with pytest.raises(ValueError, match="settings"):
-        FaissIndex.load(tmp_path)
+        FaissIndex.load(tmp_path / "empty")
 
 
 def test_interrupted_save_leaves_the_old_index(
@@ -383,3 +383,27 @@ def test_other_bad_input(tmp_path: Path) -> None:
         index.search(QUERIES, 0)
     with pytest.raises(ValueError, match="chunk=0"):
         index.search(QUERIES, 1, chunk=0)
+
+
+def test_ids_may_be_any_sequence_and_nothing_half_is_stored() -> None:
+    index = FaissIndex(CORPUS.shape[1])
+    index.add(CORPUS[:3], {"a": 1, "b": 2, "c": 3}.keys())  # type: ignore[arg-type]
+    assert list(index.ids) == ["a", "b", "c"]
+    with pytest.raises(ValueError, match="single str 'xyz'"):
+        index.add(CORPUS[:3], "xyz")
+    assert len(index) == 3
+
+
+def test_settings_that_crash_the_engine_are_refused() -> None:
+    with pytest.raises(ValueError, match="m=1 must be at least 2"):
+        FaissIndex(4, kind="hnsw", m=1)
+    index = FaissIndex(CORPUS.shape[1], kind="ivf", nlist=4)
+    index.add(CORPUS[:300], names(300))
+    index.nprobe = 0
+    with pytest.raises(ValueError, match="nprobe=0"):
+        index.search(QUERIES, 3)
+    index.nprobe = 4
+    assert index.search(QUERIES, np.int64(3)).rows.shape[1] == 3  # type: ignore[arg-type]
+    for k in (0, True, 2.0):
+        with pytest.raises(ValueError, match=f"k={k}"):
+            index.search(QUERIES, k)  # type: ignore[arg-type]

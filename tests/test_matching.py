@@ -198,6 +198,15 @@ NAN[1, 2, 3] = torch.nan
             r"negative_ids \(2,\) too",
         ),
         (lambda: set_info_nce(V[:1], G[:1], masked=True), r"nothing to contrast with"),
+        (
+            lambda: set_info_nce(V, G, masked=True, gold_ids=torch.tensor([[1, 2], [2, 1]])),
+            r"nothing to contrast with",
+        ),
+        (
+            lambda: set_info_nce(V, G, gold_ids=torch.tensor([[1, 2], [3, 3]])),
+            r"twice in rows \[1\]",
+        ),
+        (lambda: set_info_nce(V, G, gold_ids=torch.zeros(2, 2)), r"gold_ids: expected int64"),
         (lambda: single_info_nce(V, G), r"vectors: expected \(B, d\)"),
     ],
 )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from amer_lite.decoder import DecoderConfig
+from amer_lite.language_model import LanguageModel
 from amer_lite.matching import set_info_nce
 from amer_lite.model import AMER, AMERConfig, Feedback
 from amer_lite.prefix import Prefix
@@ -207,6 +209,38 @@ def test_a_bfloat16_language_model_emits_float32() -> None:
         torch.testing.assert_close(vectors.norm(dim=-1), torch.ones(B, M))
 
 
+def test_a_bfloat16_model_stays_one_when_saved(tmp_path: Path) -> None:
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    lm = AutoModelForCausalLM.from_config(AutoConfig.for_model("llama", **LM_SIZES["llama"]))
+    model, prefix = AMER.from_lm(lm.bfloat16(), DIM), prefix_for("llama", [5, 7, 2, 4])
+    model.save(tmp_path)
+    loaded = AMER.load(tmp_path)
+    assert {value.dtype for value in loaded.parameters()} == {torch.bfloat16}
+    assert torch.equal(loaded.generate(prefix, M), model.generate(prefix, M))
+
+
+def test_without_a_kv_cache_several_vectors_are_refused_not_wrong() -> None:
+    model, prefix = build("llama"), prefix_for("llama", [L] * B)
+    expected = model.rollout(prefix, golds_for(), feedback="gold")
+    assert isinstance(model.backbone, LanguageModel)
+    body = model.backbone.body  # with checkpointing, transformers switches its cache off
+    name = "activation_checkpointing_enable"
+    getattr(body, name if hasattr(body, name) else "gradient_checkpointing_enable")()
+    model.train()
+    with pytest.raises(ValueError, match="keeps no KV cache"):
+        model.rollout(prefix, m=2)
+    parallel = model.rollout(prefix, golds_for(), feedback="gold")  # needs no cache
+    assert_near(parallel, expected)
+
+
+def test_padding_ids_may_be_anything() -> None:
+    model, prefix = build("gpt2"), prefix_for("gpt2", [5, 7, 2, 4])
+    clean = model.generate(prefix, M)
+    prefix.values[~prefix.mask] = -100
+    assert torch.equal(model.generate(prefix, M), clean)
+
+
 def test_generate_switches_dropout_off_and_back_on() -> None:
     torch.manual_seed(0)
     config = AMERConfig(DIM, decoder=DecoderConfig(STATE, width=24, heads=3, dropout=0.5))
@@ -257,6 +291,8 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text())
     change(manifest)
+    config = json.dumps(manifest["config"], sort_keys=True).encode()
+    manifest["config_sha256"] = hashlib.sha256(config).hexdigest()
     path.write_text(json.dumps(manifest))
 
 
@@ -281,7 +317,12 @@ def test_broken_checkpoints_are_refused(tmp_path: Path) -> None:
     edit(tmp_path, lambda manifest: manifest["config"].update(dim=13))
     with pytest.raises(ValueError, match="size mismatch"):
         AMER.load(tmp_path)
-    edit(tmp_path, lambda manifest: manifest.update(kind="something else"))
+    foreign: list[Any] = [[], None, "dim", {"dim": 12, "lm": {"model_type": "gpt2", "n_head": 0}}]
+    for config in foreign:
+        edit(tmp_path, partial(dict.update, config=config))
+        with pytest.raises(ValueError, match="not a m"):
+            AMER.load(tmp_path)
+    edit(tmp_path, lambda manifest: manifest.update(kind="something else", config={}))
     with pytest.raises(ValueError, match="holds 'something else', expected 'amer-lite/model-1'"):
         AMER.load(tmp_path)
     (tmp_path / "manifest.json").write_text("{")
@@ -347,5 +388,13 @@ def test_bad_configs_are_named() -> None:
 
 
 def test_the_prefix_must_suit_the_language_model() -> None:
+    model, prefix = build("llama"), prefix_for("llama", [3] * B)
     with pytest.raises(ValueError, match=r"embeddings \(B, L, 32\)"):
-        build("llama").generate(prefix_for("decoder", [3] * B), 2)
+        model.generate(prefix_for("decoder", [3] * B), 2)
+    with pytest.raises(ValueError, match="token id 50, but the language model knows 50 tokens"):
+        model.generate(Prefix(prefix.values * 0 + 50, prefix.mask), 2)
+    with pytest.raises(ValueError, match="expected token ids ≥ 0"):
+        model.generate(Prefix(prefix.values * 0 - 1, prefix.mask), 2)
+    mask = torch.ones(B, M)
+    with pytest.raises(ValueError, match=r"gold_mask: expected bool \(4, 5\)"):
+        model.rollout(prefix, golds_for(), mask)

@@ -122,7 +122,7 @@ def test_cache_work_colours_what_each_step_computes() -> None:
     assert [list(map(int, row)) for row in fig.data[0].z] == [[2, 2, 2, 0], [1, 1, 1, 2]]
     assert [list(map(int, row)) for row in fig.data[1].z] == [[2, 2, 2, 0], [2, 2, 2, 2]]
     buttons = fig.layout.updatemenus[0].buttons
-    assert [button.label for button in buttons] == ["cached: 4 computed", "not: 7 computed"]
+    assert [button.label for button in buttons] == ["cached: 4", "not: 7"]
     assert [trace.visible for trace in fig.data] == [True, False]
 
 

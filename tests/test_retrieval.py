@@ -92,3 +92,31 @@ def test_bad_input_is_named(index: FaissIndex) -> None:
         search_and_merge(index, vectors[..., :3], 5)
     with pytest.raises(ValueError, match="1 query ids for 2 rankings"):
         as_run(search_and_merge(index, vectors, 5), index, ["q"])
+
+
+def test_lengths_do_not_matter_under_cosine(index: FaissIndex) -> None:
+    vectors = unit(20, 3, DIM, seed=1)
+    longer = vectors * np.array([1, 10, 0.1], np.float32)[:, None]
+    names: tuple[Merge, ...] = ("round_robin", "max_score", "rrf", "soft_sum")
+    for name in names:
+        same = search_and_merge(index, vectors, 10, merge=name).rows
+        np.testing.assert_array_equal(search_and_merge(index, longer, 10, merge=name).rows, same)
+
+
+def test_an_evaluator_checks_before_the_training_starts(index: FaissIndex) -> None:
+    prefix = Prefix(torch.randn(2, 3, 6), torch.ones(2, 3, dtype=torch.bool))
+    examples = [Example("a", "a", ["d1"]), Example("b", "b", ["d2"])]
+    for change, message in (
+        ({"m": 0}, "m=0"),
+        ({"k": 0}, "k=0"),
+        ({"merge": "sum"}, "merge 'sum' is unknown"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            evaluator(index, prefix, examples, **{"m": 1, "k": 1, **change})  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="1 examples for 2 queries"):
+        evaluator(index, prefix, examples[:1], m=1, k=1)
+    with pytest.raises(ValueError, match=r"golds \['nowhere'\] of 'c' are not in the index"):
+        evaluator(index, prefix, [examples[0], Example("c", "c", ["nowhere"])], m=1, k=1)
+    merged = search_and_merge(index, unit(2, 1, DIM, seed=0), 3)
+    with pytest.raises(ValueError, match="query id 'q' stands twice"):
+        as_run(merged, index, ["q", "q"])

@@ -59,3 +59,40 @@ def test_a_manifest_cannot_point_outside_its_folder(tmp_path: Path) -> None:
     manifest.write_text(manifest.read_text().replace(name, "../secret"))
     with pytest.raises(ValueError, match="not a manifest of amer-lite"):
         load_bundle(folder, "kind-1")
+
+
+def test_only_our_own_leftovers_are_cleaned_up(tmp_path: Path) -> None:
+    def save() -> None:
+        save_bundle(tmp_path, "kind-1", {}, {"a.txt": lambda path: path.write_text("x")})
+
+    save()
+    (tmp_path / "a-backup.txt").write_text("the user's")
+    (tmp_path / "a-0123456789ab.txt").write_text("of a writer that was killed")
+    (tmp_path / "a.txt.tmp-abc").write_text("of a writer that was killed")
+    save()
+    assert {path.name.split("-")[0] for path in tmp_path.iterdir()} == {"manifest.json", "a"}
+    assert len(list(tmp_path.iterdir())) == 3 and (tmp_path / "a-backup.txt").exists()
+
+
+def test_a_bundle_does_not_replace_one_of_another_kind(tmp_path: Path) -> None:
+    save_bundle(tmp_path, "kind-1", {"x": 1}, {})
+    with pytest.raises(
+        ValueError, match="holds 'kind-1'; save the 'kind-2' in a folder of its own"
+    ):
+        save_bundle(tmp_path, "kind-2", {}, {})
+    assert load_bundle(tmp_path, "kind-1") == ({"x": 1}, {})
+
+
+@pytest.mark.parametrize("manifest", ["[]", "3", "{}", "[" * 100_000, '{"kind": "kind-1"}'])
+def test_a_manifest_of_any_other_form_is_refused(tmp_path: Path, manifest: str) -> None:
+    (tmp_path / "manifest.json").write_text(manifest)
+    with pytest.raises(ValueError, match="not a manifest of amer-lite"):
+        load_bundle(tmp_path, "kind-1")
+
+
+def test_a_changed_config_is_noticed(tmp_path: Path) -> None:
+    save_bundle(tmp_path, "kind-1", {"metric": "cosine"}, {})
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("cosine", "ip"))
+    with pytest.raises(ValueError, match="checksum of the config differs"):
+        load_bundle(tmp_path, "kind-1")

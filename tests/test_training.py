@@ -119,6 +119,24 @@ def test_a_killed_run_resumes_to_the_same_numbers(tmp_path: Path) -> None:
     assert torch.equal(weights(finished), weights(whole))
 
 
+def test_dropout_is_on_from_the_first_step_and_off_in_evaluation() -> None:
+    train, _ = world()
+    config = replace(CONFIG, steps=2, evaluate_every=1)
+    modes: list[bool] = []
+
+    def evaluate(model: AMER) -> float:
+        modes.append(model.training)
+        return 0.0
+
+    results = []
+    for prepare in (AMER.train, AMER.eval):
+        model = build(dropout=0.5)
+        prepare(model)
+        fit(model, train, config, evaluate, progress=False)
+        results.append(weights(model))
+    assert torch.equal(*results) and modes == [False] * 4
+
+
 def test_seeds_decide_and_the_callers_random_state_is_left_alone() -> None:
     train, dev = world()
     config = replace(CONFIG, steps=5)
@@ -152,12 +170,18 @@ def test_a_folder_of_another_run_is_refused(tmp_path: Path) -> None:
     train, dev = world()
     config = replace(CONFIG, steps=2, evaluate_every=1)
     fit(build(), train, config, recall(dev, 2), folder=tmp_path, progress=False)
-    with pytest.raises(ValueError, match="another run \\(train differ"):
+    with pytest.raises(ValueError, match="differs in TrainConfig: seed 0 → 1"):
         fit(build(), train, replace(config, seed=1), recall(dev, 2), folder=tmp_path)
-    with pytest.raises(ValueError, match="another run \\(data differ"):
+    with pytest.raises(ValueError, match="differs in training data"):
         fit(build(), world(1)[0], config, recall(dev, 2), folder=tmp_path)
-    with pytest.raises(ValueError, match="another run \\(initial differ"):
+    with pytest.raises(ValueError, match="differs in initial weights"):
         fit(build(1), train, config, recall(dev, 2), folder=tmp_path)
+    with pytest.raises(ValueError, match="differs in model or trained parameters"):
+        fit(build(dropout=0.5), train, config, recall(dev, 2), folder=tmp_path)
+    frozen = build()
+    frozen.output_projection.requires_grad_(False)
+    with pytest.raises(ValueError, match="differs in model or trained parameters"):
+        fit(frozen, train, config, recall(dev, 2), folder=tmp_path)
     current = next(tmp_path.glob("current-*"))
     current.write_bytes(current.read_bytes()[:100])
     with pytest.raises(ValueError, match="checksum differs"):

@@ -87,3 +87,11 @@ def test_dataset_refuses(
 def test_run_refuses_a_document_twice() -> None:
     with pytest.raises(ValueError, match="query 'q2' ranks document 'b' more than once"):
         Run({"q1": ["a"], "q2": ["a", "b", "c", "b"]})
+
+
+def test_an_answer_is_a_set_and_a_bare_str_is_no_list() -> None:
+    assert Example("1", "q", [("a", "b"), ("b", "a")]).golds == (("a", "b"),)
+    with pytest.raises(ValueError, match="golds is a single str 'doc1'"):
+        Example("1", "q", "doc1")
+    with pytest.raises(ValueError, match="without a document id"):
+        Example("1", "q", [("a", 2)])  # type: ignore[list-item]

@@ -69,6 +69,7 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(wordnet, "DEBIAN_FOLDER", tmp_path / "debian")
     monkeypatch.setattr(wordnet, "find_spec", lambda name: None)
     monkeypatch.setattr(wordnet, "NOUN_SYNSETS", len({g for s in WORDS.values() for g in s}))
+    monkeypatch.setattr(wordnet, "NOUN_LEMMAS", len(WORDS))
     return tmp_path
 
 
@@ -243,6 +244,7 @@ def test_an_unwritable_cache_does_not_stop_the_reader(
         (_files() | {wordnet.DATA: _files()[wordnet.DATA][:-60]}, None, "has"),
         (_files() | {wordnet.INDEX: b"bank n 2 0 2 0 00001000 99999999  \n"}, None, "'bank n 2"),
         (_files() | {wordnet.INDEX: b"bank n two\n"}, None, "cannot read the line 'bank n two'"),
+        (_files() | {wordnet.INDEX: b""}, None, "has 0 lemmas"),
         ({wordnet.INDEX: b""}, None, "not as expected"),
         (_files() | {wordnet.DATA: b"\xff\xfe\n"}, None, "not a text in UTF-8"),
     ],

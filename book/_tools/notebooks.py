@@ -41,8 +41,8 @@ import sys
 if "google.colab" in sys.modules and importlib.util.find_spec("amer_lite") is None:
     raise ModuleNotFoundError(
         "amer_lite is not installed, and this copy of the book does not know where it is "
-        "published. Upload the folder of the repository, run `%pip install -q <folder>`, or "
-        "`%pip install -q git+<address of the repository>`, then run this cell again."
+        "published. Upload or clone the folder of the repository, run `%pip install -q <folder>` "
+        "and `%cd <folder>/book`, then run this cell again."
     )
 """
 
