@@ -151,7 +151,8 @@ def load_bundle(folder: str | Path, kind: str) -> tuple[dict[str, Any], dict[str
 
 
 def _digest(config: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(dict(config), sort_keys=True).encode()).hexdigest()
+    plain = json.loads(json.dumps(dict(config)))  # as it will be read: JSON's keys are strings
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def _refuse_other_kind(folder: Path, kind: str) -> None:

@@ -91,7 +91,9 @@ def test_a_manifest_of_any_other_form_is_refused(tmp_path: Path, manifest: str) 
 
 
 def test_a_changed_config_is_noticed(tmp_path: Path) -> None:
-    save_bundle(tmp_path, "kind-1", {"metric": "cosine"}, {})
+    labels = {i: f"label {i}" for i in range(12)}  # integer keys become strings in JSON
+    save_bundle(tmp_path, "kind-1", {"metric": "cosine", "labels": labels, "sizes": (1, 2)}, {})
+    assert load_bundle(tmp_path, "kind-1")[0]["sizes"] == [1, 2]
     manifest = tmp_path / "manifest.json"
     manifest.write_text(manifest.read_text().replace("cosine", "ip"))
     with pytest.raises(ValueError, match="checksum of the config differs"):
