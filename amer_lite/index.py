@@ -214,23 +214,12 @@ class FaissIndex:
         Raises:
             ValueError: a row that is not in the index (−1 included), or not a flat integer array.
         """
-        rows = self._known(rows, lowest=0)
+        rows = self._known(rows)
         if rows.ndim != 1:
             raise ValueError(f"vectors: rows of shape {rows.shape}; expected (r,)")
         if not rows.size:
             return np.empty((0, self.dim), dtype=np.float32)
         return self._engine.reconstruct_batch(np.ascontiguousarray(rows))
-
-    def lookup(self, rows: Rows) -> NDArray[np.object_]:
-        """The ids of rows of any shape, as an object array of that shape; None where a row is −1.
-
-        Raises:
-            ValueError: a row that is neither −1 nor in the index.
-        """
-        rows = self._known(rows, lowest=-1)
-        names = np.empty(rows.size, dtype=object)
-        names[:] = [self._ids[row] if row >= 0 else None for row in rows.ravel().tolist()]
-        return names.reshape(rows.shape)
 
     def save(self, folder: str | Path) -> None:
         """Write settings, ids and vectors; a save that is interrupted leaves the old one whole.
@@ -330,11 +319,11 @@ class FaissIndex:
         elif self.kind == "hnsw":
             self._engine.hnsw.efSearch = self.ef_search
 
-    def _known(self, rows: Rows, lowest: int) -> Rows:
+    def _known(self, rows: Rows) -> Rows:
         rows = np.asarray(rows)
         if rows.size and rows.dtype.kind not in "iu":
             raise ValueError(f"rows: expected integers, got {rows.dtype}")
-        wrong = rows[(rows < lowest) | (rows >= len(self))]
+        wrong = rows[(rows < 0) | (rows >= len(self))]
         if wrong.size:
             raise ValueError(
                 f"rows {wrong[:5].tolist()} are not among the {len(self)} of the index"

@@ -9,20 +9,18 @@ import operator
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from amer_lite.checkpoint import Checkpoint, resume, save, snapshot
 from amer_lite.matching import Pairing, set_info_nce
 from amer_lite.model import AMER, Feedback
 from amer_lite.prefix import Prefix
-from amer_lite.storage import MANIFEST, load_bundle, save_bundle
-
-_KIND = "amer-lite/training-1"
+from amer_lite.storage import MANIFEST
 
 
 @dataclass(frozen=True)
@@ -66,6 +64,12 @@ class TrainConfig:
         for name in ("steps", "m", "batch_size", "evaluate_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"TrainConfig.{name} must be ≥ 1, got {getattr(self, name)}")
+        for name, known in (("pairing", get_args(Pairing)), ("feedback", get_args(Feedback))):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"TrainConfig.{name} {getattr(self, name)!r} is unknown; "
+                    f"choose one of {', '.join(known)}"
+                )
         for name in ("learning_rate", "max_grad_norm", "temperature"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"TrainConfig.{name} must be > 0, got {getattr(self, name)}")
@@ -124,15 +128,6 @@ class TrainData:
             raise ValueError(f"TrainData: documents hold NaN or infinite values in rows {bad}")
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """One evaluation: mean training loss since the last one, and the score on dev."""
-
-    step: int
-    loss: float
-    score: float
-
-
 def fit(
     model: AMER,
     data: TrainData,
@@ -158,7 +153,7 @@ def fit(
         progress: show a progress bar.
 
     Returns:
-        One :class:`Checkpoint` per evaluation, the last at the last step.
+        One :class:`~amer_lite.checkpoint.Checkpoint` per evaluation, the last at the last step.
 
     Raises:
         ValueError: a non-finite loss or score, or a ``folder`` that holds another run.
@@ -171,11 +166,11 @@ def fit(
         _decay_matrices(model, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.98)
     )
     history: list[Checkpoint] = []
-    best = _snapshot(model)
+    best = snapshot(model)
     run = _fingerprint(model, data, config) if folder is not None else {}
     start = 0
     if folder is not None and (Path(folder) / MANIFEST).exists():
-        history, best = _resume(Path(folder), run, model, optimizer)
+        history, best = resume(Path(folder), run, model, optimizer)
         start = history[-1].step
     batches = _Batches(data, config)
     losses: list[float] = []
@@ -198,12 +193,12 @@ def fit(
                 continue
             score = _evaluate(model, evaluate)
             if not history or score > max(past.score for past in history):
-                best = _snapshot(model)
+                best = snapshot(model)
             history.append(Checkpoint(step + 1, float(np.mean(losses)), score))
             losses.clear()
             bar.set_postfix(loss=f"{history[-1].loss:.3f}", dev=f"{score:.4f}")
             if folder is not None:
-                _save(Path(folder), run, model, optimizer, history, best)
+                save(Path(folder), run, model, optimizer, history, best)
     model.load_state_dict(best)
     return history
 
@@ -312,10 +307,6 @@ def _evaluate(model: AMER, evaluate: Callable[[AMER], float]) -> float:
     return score
 
 
-def _snapshot(model: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
-
-
 def _fingerprint(model: AMER, data: TrainData, config: TrainConfig) -> dict[str, Any]:
     """What must be equal for a run to be resumed: configs, data, and the initial weights."""
     digest = hashlib.sha256()
@@ -323,7 +314,7 @@ def _fingerprint(model: AMER, data: TrainData, config: TrainConfig) -> dict[str,
         digest.update(part.contiguous().numpy().tobytes())
     digest.update(json.dumps([[int(r) for r in rows] for rows in data.golds]).encode())
     weights = hashlib.sha256()
-    for value in _snapshot(model).values():
+    for value in snapshot(model).values():
         weights.update(value.contiguous().flatten().view(torch.uint8).numpy().tobytes())
     trained = [name for name, value in model.named_parameters() if value.requires_grad]
     architecture = json.dumps([asdict(model.config), trained], sort_keys=True, default=str)
@@ -333,63 +324,3 @@ def _fingerprint(model: AMER, data: TrainData, config: TrainConfig) -> dict[str,
         "model or trained parameters": hashlib.sha256(architecture.encode()).hexdigest(),
         "initial weights": weights.hexdigest(),
     }
-
-
-def _save(
-    folder: Path,
-    run: dict[str, Any],
-    model: AMER,
-    optimizer: torch.optim.Optimizer,
-    history: list[Checkpoint],
-    best: dict[str, Tensor],
-) -> None:
-    state = {
-        f"{index}.{name}": value
-        for index, slots in optimizer.state_dict()["state"].items()
-        for name, value in slots.items()
-    }
-    current = _snapshot(model)
-    save_bundle(
-        folder,
-        _KIND,
-        {"run": run, "history": [asdict(past) for past in history]},
-        {
-            "current.safetensors": lambda path: save_file(current, path),
-            "best.safetensors": lambda path: save_file(best, path),
-            "optimizer.safetensors": lambda path: save_file(state, path),
-        },
-    )
-
-
-def _resume(
-    folder: Path, run: dict[str, Any], model: AMER, optimizer: torch.optim.Optimizer
-) -> tuple[list[Checkpoint], dict[str, Tensor]]:
-    saved, files = load_bundle(folder, _KIND)
-    old = saved.get("run", {})
-    differ = [part for part in run if old.get(part) != run[part]]
-    if "TrainConfig" in differ:
-        new, past = run["TrainConfig"], old.get("TrainConfig", {})
-        changed = [
-            f"{key} {past.get(key)} → {new[key]}" for key in new if past.get(key) != new[key]
-        ]
-        differ[differ.index("TrainConfig")] = "TrainConfig: " + ", ".join(changed)
-    if differ:
-        raise ValueError(
-            f"{folder}: holds another run, which differs in {'; '.join(differ)}. To resume it, "
-            f"build the model and the data as they were then (a model that was already trained "
-            f"is not); for a new run, give a new folder"
-        )
-    try:
-        model.load_state_dict(load_file(files["current.safetensors"]))
-        slots: dict[int, dict[str, Tensor]] = {}
-        for key, value in load_file(files["optimizer.safetensors"]).items():
-            index, name = key.split(".", 1)
-            slots.setdefault(int(index), {})[name] = value
-        groups = optimizer.state_dict()["param_groups"]
-        optimizer.load_state_dict({"state": slots, "param_groups": groups})
-        history = [Checkpoint(**past) for past in saved["history"]]
-        best = load_file(files["best.safetensors"])
-        history[-1]  # a run is saved at its first evaluation, not before
-    except Exception as error:  # whatever a foreign file makes torch or safetensors raise
-        raise ValueError(f"{folder}: not a run that can be resumed: {error}") from error
-    return history, best

@@ -143,14 +143,6 @@ def test_vectors_are_the_stored_ones(kind: Any) -> None:
         stored.vectors(np.array([[1]]))
 
 
-def test_lookup_keeps_the_shape() -> None:
-    index = filled(3)
-    assert index.lookup(np.array([[2, -1], [0, 0]])).tolist() == [["doc 2", None], ["doc 0"] * 2]
-    for bad in (-2, 3):
-        with pytest.raises(ValueError, match=str(bad)):
-            index.lookup(np.array([bad]))
-
-
 @pytest.mark.parametrize("kind", ["flat", "ivf"])
 def test_search_sets_is_one_search_per_set(kind: Any) -> None:
     index = filled(kind=kind)

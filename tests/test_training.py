@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -195,6 +196,7 @@ def test_training_that_blows_up_stops_with_a_reason() -> None:
 
 
 TRAIN, _ = world()
+BEST: list[dict[str, Any]] = [{"pairing": "best"}, {"feedback": "best"}]
 
 
 @pytest.mark.parametrize(
@@ -204,6 +206,8 @@ TRAIN, _ = world()
         (lambda: replace(CONFIG, m=0), "m must be ≥ 1, got 0"),
         (lambda: replace(CONFIG, learning_rate=0.0), "learning_rate must be > 0"),
         (lambda: replace(CONFIG, warmup=1.5), r"warmup must lie in \[0, 1\], got 1.5"),
+        (lambda: replace(CONFIG, **BEST[0]), "pairing 'best' is unknown; choose one of hung"),
+        (lambda: replace(CONFIG, **BEST[1]), "feedback 'best' is unknown; choose one of pre"),
         (lambda: replace(CONFIG, negatives=-1), "negatives must be ≥ 0, got -1"),
         (lambda: replace(TRAIN, golds=TRAIN.golds[:-1]), "400 queries, 399 gold sets"),
         (lambda: replace(TRAIN, golds=[[0]] * 399 + [[]]), "empty gold set of query 399"),
