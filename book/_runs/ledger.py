@@ -1,0 +1,52 @@
+"""The flat records of a recorded run, kept on disk: a killed run goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from amer_lite.storage import write_text
+
+RESULTS = Path(__file__).parents[2] / "data" / "results"
+Record = dict[str, Any]
+
+
+class Ledger:
+    """Records of ``data/results/<name>.json``, one line a record, each with its origin.
+
+    Args:
+        name: of the file, and of the module ``book._runs.<name>`` that is its command.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.path = RESULTS / f"{name}.json"
+        self.records: list[Record] = json.loads(self.path.read_text()) if self.path.exists() else []
+        self.origin = {
+            "live_or_recorded": "recorded",
+            "command": f"python -m book._runs.{name}",
+            "machine": f"{platform.machine()}, {torch.get_num_threads()} thread(s)",
+            "versions": {
+                package: version(package) for package in ("torch", "numpy", "faiss-cpu", "scipy")
+            },
+        }
+
+    def select(self, **setting: Any) -> list[Record]:
+        """The records that have these values."""
+        return [
+            record
+            for record in self.records
+            if all(record.get(key) == value for key, value in setting.items())
+        ]
+
+    def add(self, setting: Mapping[str, Any], found: Iterable[Record], wall_s: float) -> None:
+        """Append records and write the file, atomically."""
+        for record in found:
+            self.records.append({**setting, **record, "wall_s": round(wall_s, 1), **self.origin})
+        lines = ",\n".join(json.dumps(record) for record in self.records)
+        write_text(self.path, f"[\n{lines}\n]\n")
