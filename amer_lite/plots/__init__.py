@@ -6,14 +6,17 @@ Functions here draw what they are given: no computing inside.
 from amer_lite.plots.emitting import cache_work, cost_lines, seed_dots, who_finds_what
 from amer_lite.plots.page import show
 from amer_lite.plots.searching import ScorePlane, intervals, score_planes
+from amer_lite.plots.worlds import gold_cosines, world_scores
 
 __all__ = [
     "ScorePlane",
     "cache_work",
     "cost_lines",
+    "gold_cosines",
     "intervals",
     "score_planes",
     "seed_dots",
     "show",
     "who_finds_what",
+    "world_scores",
 ]

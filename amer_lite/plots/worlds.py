@@ -1,0 +1,63 @@
+"""Figures of the synthetic worlds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import plotly.graph_objects as go
+
+from amer_lite.plots.page import BLUE, GREEN, GREY, ORANGE, VERMILION, choice
+
+_SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up")
+_COLOURS = (BLUE, ORANGE, GREEN, VERMILION, GREY)
+
+
+def world_scores(
+    worlds: Sequence[str], scores: Mapping[str, Mapping[str, Sequence[float]]]
+) -> go.Figure:
+    """MRecall of several models in several worlds; a menu chooses the metric.
+
+    Args:
+        worlds: names, one a row.
+        scores: per metric, per model, one value in percent for each world.
+    """
+    fig = go.Figure()
+    owners = []
+    for number, (metric, models) in enumerate(scores.items()):
+        middle = (len(models) - 1) / 2
+        for place, (model, values) in enumerate(models.items()):
+            fig.add_scatter(
+                x=list(values),
+                y=[row + 0.13 * (place - middle) for row in range(len(worlds))],
+                mode="markers",
+                name=model,
+                marker={"size": 11, "symbol": _SYMBOLS[place], "color": _COLOURS[place]},
+                customdata=list(worlds),
+                hovertemplate=f"%{{customdata}}<br>{metric}: %{{x:.1f}}<extra>{model}</extra>",
+            )
+            owners.append(number)
+    choice(fig, list(scores), owners, y=1.3)
+    fig.update_xaxes(title="percent of queries with all golds", range=[-4, 104])
+    fig.update_yaxes(
+        tickvals=list(range(len(worlds))),
+        ticktext=list(worlds),
+        range=[len(worlds) - 0.5, -0.5],
+        zeroline=False,
+    )
+    return fig.update_layout(height=210 + 52 * len(worlds), margin={"t": 130}, legend={"y": 1.02})
+
+
+def gold_cosines(golds: Sequence[str], cosines: Mapping[str, Sequence[float]]) -> go.Figure:
+    """How near each model's prediction comes to each gold: one group of bars a gold."""
+    fig = go.Figure()
+    for (model, values), colour in zip(cosines.items(), _COLOURS, strict=False):
+        fig.add_bar(
+            x=list(golds),
+            y=list(values),
+            name=model,
+            marker_color=colour,
+            hovertemplate="%{x}: %{y:.2f}<extra>" + model + "</extra>",
+        )
+    fig.update_yaxes(title="mean cosine with the gold", range=[0, 1])
+    fig.update_xaxes(title="transformation that makes the gold")
+    return fig.update_layout(barmode="group", height=380)
