@@ -133,7 +133,7 @@ def best_vector(
 
     Returns:
         (B, d), the best vector met on the way: greatest margin of the least similar gold over the
-        k-th document.
+        document behind the k-th.
     """
     points, mask = _checked(golds, gold_mask)
     if k < mask.sum(1).max():
@@ -141,20 +141,19 @@ def best_vector(
     vectors = smallest_cap(golds, gold_mask)[0]
     best, best_margin = vectors.copy(), np.full(len(vectors), -np.inf)
     for step in range(1, steps + 1):
-        hits = index.search(vectors, k)
+        hits = index.search(vectors, k + 1)  # above the one behind: ties with it do not count
         scores = np.where(mask, np.einsum("bnd,bd->bn", points, vectors), np.inf)
         worst = scores.argmin(1)
         margin = scores.min(1) - hits.scores[:, -1]
         better = margin > best_margin
         best[better], best_margin[better] = vectors[better], margin[better]
-        open_ = np.flatnonzero(margin < -1e-6)
+        open_ = np.flatnonzero(margin < 1e-6)
         if not len(open_):
             break
         gold = points[open_, worst[open_]]
-        found = index.vectors(hits.rows[open_].ravel()).reshape(len(open_), k, -1)
-        alien = ~np.isclose(np.einsum("bkd,bnd->bkn", found, points[open_]), 1, atol=1e-5).any(
-            2
-        )  # golds among the hits are not pushed away
+        found = index.vectors(hits.rows[open_].ravel()).reshape(len(open_), k + 1, -1)
+        cosine = np.einsum("bkd,bnd->bkn", found, points[open_])
+        alien = ~np.isclose(cosine, 1, atol=1e-5).any(2)  # golds are not pushed away
         push = (found * alien[..., None]).sum(1) / np.maximum(1, alien.sum(1))[:, None]
         moved = vectors[open_] + step_size / np.sqrt(step) * (gold - push)
         vectors[open_] = moved / np.linalg.norm(moved, axis=1, keepdims=True)

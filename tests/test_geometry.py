@@ -101,12 +101,12 @@ def test_smallest_cap_against_a_general_optimiser() -> None:
     worst = geometry.smallest_cap(golds.astype(np.float32))[1]
     for rows, found in zip(golds, worst, strict=True):
         # shortest v with v·g ≥ 1 for all golds: the least cosine is then 1 / |v|
-        solved = minimize(
+        solved = minimize(  # type: ignore[call-overload]
             lambda v: float(v @ v),
             5 * rows.mean(0),
-            constraints=LinearConstraint(rows, lb=1),
             method="SLSQP",
-            options={"ftol": 1e-12, "maxiter": 500},
+            constraints=[LinearConstraint(rows, lb=1)],
+            tol=1e-12,
         )
         assert solved.success
         assert found == pytest.approx(1 / np.sqrt(solved.fun), abs=1e-4)
