@@ -4,16 +4,21 @@ Functions here draw what they are given: no computing inside.
 """
 
 from amer_lite.plots.emitting import cache_work, cost_lines, seed_dots, who_finds_what
+from amer_lite.plots.geometry import Cap, boundary, caps, oracle_lines
 from amer_lite.plots.page import show
 from amer_lite.plots.searching import ScorePlane, intervals, score_planes
 from amer_lite.plots.worlds import gold_cosines, world_scores
 
 __all__ = [
+    "Cap",
     "ScorePlane",
+    "boundary",
     "cache_work",
+    "caps",
     "cost_lines",
     "gold_cosines",
     "intervals",
+    "oracle_lines",
     "score_planes",
     "seed_dots",
     "show",

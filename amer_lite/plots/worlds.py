@@ -36,7 +36,7 @@ def world_scores(
                 hovertemplate=f"%{{customdata}}<br>{metric}: %{{x:.1f}}<extra>{model}</extra>",
             )
             owners.append(number)
-    choice(fig, list(scores), owners, y=1.3)
+    choice(fig, list(scores), owners, y=1.2)
     fig.update_xaxes(title="percent of queries with all golds", range=[-4, 104])
     fig.update_yaxes(
         tickvals=list(range(len(worlds))),
@@ -44,7 +44,7 @@ def world_scores(
         range=[len(worlds) - 0.5, -0.5],
         zeroline=False,
     )
-    return fig.update_layout(height=210 + 52 * len(worlds), margin={"t": 130}, legend={"y": 1.02})
+    return fig.update_layout(height=220 + 52 * len(worlds), margin={"t": 150}, legend={"y": 1.02})
 
 
 def gold_cosines(golds: Sequence[str], cosines: Mapping[str, Sequence[float]]) -> go.Figure:
