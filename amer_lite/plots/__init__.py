@@ -5,6 +5,7 @@ Functions here draw what they are given: no computing inside.
 
 from amer_lite.plots.emitting import cache_work, cost_lines, seed_dots, who_finds_what
 from amer_lite.plots.geometry import Cap, boundary, caps, oracle_lines
+from amer_lite.plots.matching import assignment, trails
 from amer_lite.plots.page import show
 from amer_lite.plots.searching import ScorePlane, intervals, score_planes
 from amer_lite.plots.worlds import gold_cosines, world_scores
@@ -12,6 +13,7 @@ from amer_lite.plots.worlds import gold_cosines, world_scores
 __all__ = [
     "Cap",
     "ScorePlane",
+    "assignment",
     "boundary",
     "cache_work",
     "caps",
@@ -22,6 +24,7 @@ __all__ = [
     "score_planes",
     "seed_dots",
     "show",
+    "trails",
     "who_finds_what",
     "world_scores",
 ]
