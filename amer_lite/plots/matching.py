@@ -1,4 +1,4 @@
-"""Figures of vectors that learn to answer for golds: who is matched with whom, and where they go."""
+"""Figures of vectors that learn: which gold each is matched with, and where they go."""
 
 from __future__ import annotations
 

@@ -1,10 +1,16 @@
-"""The flat records of a recorded run, kept on disk: a killed run goes on where it stopped."""
+"""The flat records of a recorded run, kept on disk: a killed run goes on where it stopped.
+
+Several processes may work on parts of one run: each adds to what the file holds at that moment.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,7 +32,7 @@ class Ledger:
 
     def __init__(self, name: str) -> None:
         self.path = RESULTS / f"{name}.json"
-        self.records: list[Record] = json.loads(self.path.read_text()) if self.path.exists() else []
+        self.records = self._read()
         self.origin = {
             "live_or_recorded": "recorded",
             "command": f"python -m book._runs.{name}",
@@ -46,7 +52,21 @@ class Ledger:
 
     def add(self, setting: Mapping[str, Any], found: Iterable[Record], wall_s: float) -> None:
         """Append records and write the file, atomically."""
-        for record in found:
-            self.records.append({**setting, **record, "wall_s": round(wall_s, 1), **self.origin})
-        lines = ",\n".join(json.dumps(record) for record in self.records)
-        write_text(self.path, f"[\n{lines}\n]\n")
+        new = [{**setting, **one, "wall_s": round(wall_s, 1), **self.origin} for one in found]
+        with _locked(self.path.parent):
+            self.records = self._read() + new
+            lines = ",\n".join(json.dumps(record) for record in self.records)
+            write_text(self.path, f"[\n{lines}\n]\n")
+
+    def _read(self) -> list[Record]:
+        return json.loads(self.path.read_text()) if self.path.exists() else []
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

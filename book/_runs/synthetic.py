@@ -1,19 +1,22 @@
 """The recorded run of chapter 8: the six published worlds at their published size.
 
-    python -m book._runs.synthetic
+    python -m book._runs.synthetic [linear] [mlp] [feedback]
 
 1,024 dimensions, 20,000 training and 1,000 test queries, five golds a query, a corpus of 1,000,000.
-Both models have the same decoder, data and steps. AMER has one setting, found beforehand in a world
+Both models have the same decoder, data and steps. AMER has one setting, found beforehand in worlds
 of another seed; the single vector gets the best on dev of four, tuned in the one-Gaussian world
-with the first seed. Test is looked at once. Writes ``data/results/synthetic.json`` after every
-training; started again, it goes on where it stopped. It needs 12 GB of memory and about 20 minutes
-a world on one core.
+with the first seed. ``feedback`` trains AMER in one world with the three feedback modes that the
+recipe does not use. Test is looked at once. Writes ``data/results/synthetic.json`` after every
+training; started again, it goes on where it stopped. The three parts can run side by side, each on
+one core with 9 GB of memory. A world takes about 20 minutes.
 """
 
 from __future__ import annotations
 
+import argparse
 import time
-from collections.abc import Iterator
+from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import torch
@@ -30,116 +33,126 @@ from amer_lite import (
     metrics,
 )
 from amer_lite.datasets.synthetic import SyntheticConfig, SyntheticWorld, make
+from amer_lite.model import Feedback
 from amer_lite.retrieval import as_run, search_and_merge
 from book._runs.ledger import Ledger, Record
 
-DIM, STEPS = 1024, 900
-DEV_K = 10  # at 100 dev saturates early, and the first of equal checkpoints is kept
+DIM, GOLDS, STEPS = 1024, 5, 1600
+FIELD = 50_000  # distractors among which dev is searched
 SEEDS = (1, 2, 3)
-WORLDS = [
-    *((world, families, 1) for families in ("one", "five", "ood") for world in ("linear", "mlp")),
-    *((world, "one", seed) for seed in SEEDS[1:] for world in ("linear", "mlp")),
-]
-VECTORS = {"amer": 5, "single": 1}
+WORLDS = [(families, 1) for families in ("one", "five", "ood")] + [("one", s) for s in SEEDS[1:]]
 GRID = [(rate, masked) for masked in (True, False) for rate in (1e-3, 2e-3)]  # of the single vector
+RECIPE: Record = {"model": "amer", "m": 5, "learning_rate": 1e-3, "masked": True}
+SINGLE: Record = {"model": "single", "m": 1, "feedback": None}
 
 
-def train(world: SyntheticWorld, m: int, rate: float, masked: bool) -> tuple[AMER, float]:
-    """A model and its best Recall@10 on dev, in percent.
-
-    Dev is 200 queries, searched among the golds of dev and test and 50,000 distractors.
-    """
-    dev = int(world.golds["dev"][0][0])
-    some = slice(dev, int(world.golds["test"][-1][-1]) + 50_001)
+def train(world: SyntheticWorld, setting: Record) -> tuple[AMER, float]:
+    """A model and its best Recall@10 on 200 queries of dev, in percent."""
+    queries, examples = world.prefix("dev").select(np.arange(200)), world.examples("dev")[:200]
+    first = world.golds["dev"][0][0]
     index = FaissIndex(DIM)
-    index.add(world.documents[some], world.ids[some])
-    queries = world.prefix("dev").select(np.arange(200))
-    score = evaluator(index, queries, world.examples("dev")[:200], m=m, k=DEV_K)
-    torch.manual_seed(world.config.seed)
+    index.add(world.documents[first:], world.ids[first:])
+    score = evaluator(index, queries, examples, m=setting["m"], k=10)
+    torch.manual_seed(setting["seed"])
     decoder = DecoderConfig(state_dim=DIM, width=256, layers=2, heads=4)
     model = AMER(AMERConfig(dim=DIM, decoder=decoder))
     config = TrainConfig(
         steps=STEPS,
-        m=m,
+        m=setting["m"],
         batch_size=256,
-        learning_rate=rate,
-        pairing="coverage" if m == 1 else "hungarian",
-        masked=masked,
-        evaluate_every=150,
-        seed=world.config.seed,
+        learning_rate=setting["learning_rate"],
+        pairing="coverage" if setting["m"] == 1 else "hungarian",
+        masked=setting["masked"],
+        feedback="predicted" if setting["m"] == 1 else setting["feedback"],
+        sampling_cap=1.0,  # at the end, training sees what inference sees
+        evaluate_every=100,
+        seed=setting["seed"],
     )
-    golds = torch.from_numpy(world.documents[:dev])
+    golds = torch.from_numpy(world.documents[:first])
     data = TrainData(world.prefix("train"), world.golds["train"], golds)
     history = fit(model, data, config, score, progress=False)
     return model, round(100 * max(check.score for check in history), 3)
 
 
-def measure(world: SyntheticWorld, vectors: np.ndarray, index: FaissIndex) -> Iterator[Record]:
-    """Recall and MRecall at 10 and 100 on test, in percent; vectors (Q, m, d)."""
-    examples = world.examples("test")[: len(vectors)]
+def measure(config: SyntheticConfig, model: AMER, m: int) -> list[Record]:
+    """Recall and MRecall at 10 and 100 on test, among the whole corpus, in percent."""
+    world = make(config)
+    index = FaissIndex(DIM)
+    index.add(world.documents, world.ids)
+    vectors = model.generate(world.prefix("test"), m).numpy()
+    examples = world.examples("test")
     found = as_run(search_and_merge(index, vectors, 100), index, [e.id for e in examples])
-    for metric in (metrics.mrecall, metrics.recall):
-        for k in (10, 100):
-            value = round(100 * float(metric(found, examples, k).mean()), 3)
-            yield {"split": "test", "metric": metric.__name__, "k": k, "value": value}
+    return [
+        {
+            "split": "test",
+            "metric": metric.__name__,
+            "k": k,
+            "value": round(100 * float(metric(found, examples, k).mean()), 3),
+        }
+        for metric in (metrics.mrecall, metrics.recall)
+        for k in (10, 100)
+    ]
 
 
-def tune(ledger: Ledger, world: SyntheticWorld) -> tuple[float, bool]:
+def record(ledger: Ledger, setting: Record, tuning: bool = False) -> None:
+    """Train in one world and write the scores down, unless that was done before."""
+    sizes: Record = {"dim": DIM, "golds": GOLDS, "steps": STEPS}
+    setting = sizes | setting
+    if ledger.select(**setting):
+        return
+    config = SyntheticConfig(
+        setting["world"], setting["families"], DIM, GOLDS, seed=setting["seed"]
+    )
+    golds = GOLDS * (config.train + config.dev + config.test)
+    start = time.perf_counter()
+    # The first rows of a world do not depend on the size of its corpus.
+    model, dev = train(make(replace(config, corpus=golds + FIELD)), setting)
+    wall = time.perf_counter() - start
+    if tuning:
+        found = [{"split": "dev", "metric": "recall", "k": 10, "value": dev}]
+    else:
+        found = measure(config, model, setting["m"])
+    ledger.add(setting, found, wall)
+    print([one["value"] for one in found], setting, f"{wall:.0f} s", flush=True)
+
+
+def published(ledger: Ledger, kind: str) -> None:
+    for families, seed in WORLDS:
+        place = {"experiment": "published", "world": kind, "families": families, "seed": seed}
+        record(ledger, place | RECIPE | {"feedback": "scheduled"})
+        record(ledger, place | SINGLE | tuned(ledger, kind))
+
+
+def tuned(ledger: Ledger, kind: str) -> Record:
     """The single vector's learning rate and loss, best on dev in the first world of its kind."""
-    first = {
-        "experiment": "tuning",
-        "world": world.config.world,
-        "families": "one",
-        "seed": SEEDS[0],
-    }
+    place = {"experiment": "tuning", "world": kind, "families": "one", "seed": SEEDS[0]}
     for rate, masked in GRID:
-        if not ledger.select(**first, learning_rate=rate, masked=masked):
-            start = time.perf_counter()
-            _, dev = train(world, 1, rate, masked)
-            setting = describe(world, "single", rate, masked) | first
-            found = {"split": "dev", "metric": "recall", "k": DEV_K, "value": dev}
-            ledger.add(setting, [found], time.perf_counter() - start)
-            print(setting, dev, flush=True)
-    best = max(ledger.select(**first), key=lambda record: float(record["value"]))
-    return best["learning_rate"], best["masked"]
+        record(ledger, place | SINGLE | {"learning_rate": rate, "masked": masked}, tuning=True)
+    best = max(ledger.select(**place), key=lambda found: float(found["value"]))
+    return {name: best[name] for name in ("learning_rate", "masked")}
 
 
-def describe(world: SyntheticWorld, model: str, rate: float, masked: bool) -> Record:
-    return {
-        "experiment": "published",
-        "world": world.config.world,
-        "families": world.config.families,
-        "model": model,
-        "dim": DIM,
-        "golds": 5,
-        "m": VECTORS[model],
-        "seed": world.config.seed,
-        "learning_rate": rate,
-        "masked": masked,
-        "chosen_by": f"dev recall@{DEV_K}",
-    }
+def feedback(ledger: Ledger) -> None:
+    place = {"experiment": "feedback", "world": "mlp", "families": "one", "seed": SEEDS[0]}
+    for mode in get_args(Feedback):
+        if mode != "scheduled":
+            record(ledger, place | RECIPE | {"feedback": mode})
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser()
+    parts = ("linear", "mlp", "feedback")
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(parts)}")
+    chosen = parser.parse_args().parts or parts
+    if unknown := set(chosen) - set(parts):
+        parser.error(f"unknown part {sorted(unknown)[0]!r}; choose of {', '.join(parts)}")
     torch.set_num_threads(1)
     ledger = Ledger("synthetic")
-    for kind, families, seed in WORLDS:
-        key = {"experiment": "published", "world": kind, "families": families, "seed": seed}
-        missing = [model for model in VECTORS if not ledger.select(**key, model=model)]
-        if not missing:
-            continue
-        world = make(SyntheticConfig(kind, families, seed=seed))  # type: ignore[arg-type]
-        index = FaissIndex(DIM)
-        index.add(world.documents, world.ids)
-        for model in missing:
-            rate, masked = (1e-3, True) if model == "amer" else tune(ledger, world)
-            start = time.perf_counter()
-            trained, _ = train(world, VECTORS[model], rate, masked)
-            wall = time.perf_counter() - start
-            vectors = trained.generate(world.prefix("test"), VECTORS[model]).numpy()
-            setting = describe(world, model, rate, masked)
-            ledger.add(setting, measure(world, vectors, index), wall)
-            print([r["value"] for r in ledger.records[-4:]], setting, f"{wall:.0f} s", flush=True)
+    for part in chosen:
+        if part == "feedback":
+            feedback(ledger)
+        else:
+            published(ledger, part)
 
 
 if __name__ == "__main__":
