@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.optimize import nnls
+from scipy.stats import beta
 
 from amer_lite.index import VectorIndex
 
@@ -64,6 +65,28 @@ def rho(
     width = diameter(golds, gold_mask)[:, None]
     with np.errstate(divide="ignore"):
         return np.divide(width, radius, out=np.zeros_like(radius), where=width > 0)
+
+
+def competition(dim: int, documents: int, k: int) -> float:
+    """The cosine that k of so many uniformly random directions are expected to exceed.
+
+    What a gold must reach to stand in the top k of any vector, if the corpus has no structure:
+    (1 + cosine) / 2 of a random direction has a Beta((d − 1) / 2, (d − 1) / 2) distribution.
+
+    Args:
+        dim: dimension d ≥ 2.
+        documents: in the corpus.
+        k: places, from 1 to ``documents``.
+
+    Raises:
+        ValueError: an argument out of range.
+    """
+    if dim < 2 or not 1 <= k <= documents:
+        raise ValueError(
+            f"competition: needs dim ≥ 2 and 1 ≤ k ≤ documents, got dim={dim}, "
+            f"documents={documents}, k={k}"
+        )
+    return float(1 - 2 * beta.ppf(k / documents, (dim - 1) / 2, (dim - 1) / 2))
 
 
 def centroid(golds: Vectors, gold_mask: Mask | None = None) -> Vectors:

@@ -203,3 +203,20 @@ def test_bad_input_is_named() -> None:
         geometry.vector_cosine(np.ones((2, 1, 3), np.float32))
     with pytest.raises(ValueError, match=r"same_top: expected integers \(B, m\), got float64"):
         geometry.same_top(np.ones((2, 2)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("dim", "k"), [(2, 50), (3, 10), (64, 10)])
+def test_competition_is_what_random_directions_reach(dim: int, k: int) -> None:
+    documents = 10_000
+    points = np.random.default_rng(dim).standard_normal((documents, dim))
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    reached = np.median([np.partition(points @ v, -k)[-k] for v in points[:200]])
+    assert geometry.competition(dim, documents, k) == pytest.approx(reached, abs=0.01)
+    if dim == 3:  # on the sphere a cap's area is linear in its height
+        assert geometry.competition(3, documents, k) == pytest.approx(1 - 2 * k / documents)
+
+
+@pytest.mark.parametrize(("dim", "documents", "k"), [(1, 10, 1), (8, 10, 0), (8, 10, 11)])
+def test_competition_refuses(dim: int, documents: int, k: int) -> None:
+    with pytest.raises(ValueError, match=f"dim={dim}, documents={documents}, k={k}"):
+        geometry.competition(dim, documents, k)

@@ -37,7 +37,8 @@ from amer_lite.model import Feedback
 from amer_lite.retrieval import as_run, search_and_merge
 from book._runs.ledger import Ledger, Record
 
-DIM, GOLDS, STEPS = 1024, 5, 1200
+DIM, GOLDS = 1024, 5
+STEPS, LONGER = 1200, 3000  # longer where STEPS end amid the descent: MLP, several families
 FIELD = 50_000  # distractors among which dev is searched
 SEEDS = (1, 2, 3)
 WORLDS = [(families, 1) for families in ("one", "five", "ood")] + [("one", s) for s in SEEDS[1:]]
@@ -57,7 +58,7 @@ def train(world: SyntheticWorld, setting: Record) -> tuple[AMER, float]:
     decoder = DecoderConfig(state_dim=DIM, width=256, layers=2, heads=4)
     model = AMER(AMERConfig(dim=DIM, decoder=decoder))
     config = TrainConfig(
-        steps=STEPS,
+        steps=setting["steps"],
         m=setting["m"],
         batch_size=256,
         learning_rate=setting["learning_rate"],
@@ -119,9 +120,12 @@ def record(ledger: Ledger, setting: Record, tuning: bool = False) -> None:
 
 def published(ledger: Ledger, kind: str) -> None:
     for families, seed in WORLDS:
-        place = {"experiment": "published", "world": kind, "families": families, "seed": seed}
-        record(ledger, place | RECIPE | {"feedback": "scheduled"})
-        record(ledger, place | SINGLE | tuned(ledger, kind))
+        place: Record = {"experiment": "published", "world": kind, "families": families}
+        place |= {"seed": seed}
+        for steps in (STEPS, LONGER) if kind == "mlp" and families != "one" else (STEPS,):
+            place |= {"steps": steps}
+            record(ledger, place | RECIPE | {"feedback": "scheduled"})
+            record(ledger, place | SINGLE | tuned(ledger, kind))
 
 
 def tuned(ledger: Ledger, kind: str) -> Record:
