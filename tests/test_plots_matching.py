@@ -31,3 +31,10 @@ def test_trails_grow_with_the_slider_for_every_button() -> None:
     assert list(traces) == [1, 2, 3]
     assert change["x"] == [[0, 2], [0, -4], [-2, -6]] and change["y"][0] == [1, 3]
     assert change["marker.size"] == [[3, 13]] * 3
+
+
+def test_trails_can_name_the_golds_and_offer_a_menu() -> None:
+    golds, path = np.eye(2), np.zeros((1, 1, 2))
+    fig = trails(golds, {"only": path}, [0], reach=1, names=["a", "b"], kind="dropdown")
+    assert list(fig.data[0].text) == ["a", "b"] and fig.layout.updatemenus[0].type is None
+    assert trails(golds, {"only": path}, [0], reach=1).data[0].mode == "markers"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import plotly.graph_objects as go
@@ -41,22 +41,32 @@ def assignment(shares: np.ndarray, golds: Sequence[str], steps: Sequence[int]) -
 
 
 def trails(
-    golds: np.ndarray, views: Mapping[str, np.ndarray], steps: Sequence[int], *, reach: float
+    golds: np.ndarray,
+    views: Mapping[str, np.ndarray],
+    steps: Sequence[int],
+    *,
+    reach: float,
+    names: Sequence[str] = (),
+    kind: Literal["dropdown", "buttons"] = "buttons",
 ) -> go.Figure:
-    """Vectors moving towards golds in a plane; buttons choose who moves, a slider the step.
+    """Vectors moving towards golds in a plane; the reader chooses who moves, and the step.
 
     Args:
         golds: (n, 2).
         views: per button, positions (T, m, 2) of m vectors at T steps.
         steps: T numbers of training steps.
         reach: half the width of the plane that is drawn.
+        names: n labels that stand beside the golds, if any.
+        kind: buttons for a few views, a menu for many; a slider has the steps.
     """
     fig = go.Figure()
     fig.add_scatter(
         x=golds[:, 0].tolist(),
         y=golds[:, 1].tolist(),
-        mode="markers",
+        mode="markers+text" if names else "markers",
         name="gold",
+        text=list(names) or None,
+        textposition="bottom center",
         marker={"size": 17, "symbol": "diamond-open", "color": GREY, "line": {"width": 3}},
         hovertemplate="a gold<extra></extra>",
     )
@@ -73,7 +83,7 @@ def trails(
     owners = [-1] + [
         number for number, path in enumerate(views.values()) for _ in range(path.shape[1])
     ]
-    choice(fig, list(views), owners, kind="buttons", y=1.16)
+    choice(fig, list(views), owners, kind=kind, y=1.2)
     for button in fig.layout.updatemenus[0].buttons:
         button.args[0]["visible"][0] = True
     fig.data[0].visible = True
