@@ -3,35 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 
 from amer_lite.plots.page import BLUE, GREEN, GREY, ORANGE, VERMILION, choice
 
-_SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up")
-_COLOURS = (BLUE, ORANGE, GREEN, VERMILION, GREY)
+_SYMBOLS = ("circle", "square", "diamond")
+_COLOURS = (BLUE, ORANGE, GREY, GREEN, VERMILION)
 
 
 def world_scores(
-    worlds: Sequence[str], scores: Mapping[str, Mapping[str, Sequence[float]]]
+    worlds: Sequence[str],
+    scores: Mapping[str, Mapping[str, Sequence[float]]],
+    limits: Mapping[str, Mapping[str, Sequence[float]]],
 ) -> go.Figure:
     """MRecall of several models in several worlds; a menu chooses the metric.
 
     Args:
         worlds: names, one a row.
-        scores: per metric, per model, one value in percent for each world.
+        scores: per metric, per model, one value in percent for each world: a point.
+        limits: per metric, per oracle, one value for each world: an upright line.
     """
     fig = go.Figure()
     owners = []
+    rows = list(range(len(worlds)))
     for number, (metric, models) in enumerate(scores.items()):
         middle = (len(models) - 1) / 2
-        for place, (model, values) in enumerate(models.items()):
+        looks: list[tuple[str, Sequence[float], float, dict[str, Any]]] = [
+            (model, values, 0.18 * (i - middle), {"size": 11, "symbol": _SYMBOLS[i]})
+            for i, (model, values) in enumerate(models.items())
+        ]
+        looks += [
+            (oracle, values, 0, {"size": 30, "symbol": "line-ns", "line": {"width": 3}})
+            for oracle, values in limits[metric].items()
+        ]
+        for (model, values, shift, marker), colour in zip(looks, _COLOURS, strict=False):
+            if "line" in marker:
+                marker["line"]["color"] = colour
             fig.add_scatter(
                 x=list(values),
-                y=[row + 0.13 * (place - middle) for row in range(len(worlds))],
+                y=[row + shift for row in rows],
                 mode="markers",
                 name=model,
-                marker={"size": 11, "symbol": _SYMBOLS[place], "color": _COLOURS[place]},
+                marker=marker | {"color": colour},
                 customdata=list(worlds),
                 hovertemplate=f"%{{customdata}}<br>{metric}: %{{x:.1f}}<extra>{model}</extra>",
             )
@@ -39,7 +54,7 @@ def world_scores(
     choice(fig, list(scores), owners, y=1.2)
     fig.update_xaxes(title="percent of queries with all golds", range=[-4, 104])
     fig.update_yaxes(
-        tickvals=list(range(len(worlds))),
+        tickvals=rows,
         ticktext=list(worlds),
         range=[len(worlds) - 0.5, -0.5],
         zeroline=False,
