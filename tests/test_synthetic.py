@@ -31,8 +31,10 @@ from amer_lite.datasets.synthetic import (
     Kind,
     SyntheticConfig,
     SyntheticWorld,
-    linear_golds,
     make,
+)
+from amer_lite.datasets.transforms import (
+    linear_golds,
     mlp_golds,
     orthogonal_rotations,
     rotation,

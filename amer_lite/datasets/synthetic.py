@@ -15,15 +15,20 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.linalg import polar
-from scipy.special import ndtr
 
+from amer_lite.datasets.transforms import (
+    Vectors,
+    each,
+    linear,
+    mlp,
+    orthogonal_rotations,
+    rotation,
+)
 from amer_lite.prefix import Prefix
 from amer_lite.types import Example
 
 Kind = Literal["linear", "mlp", "rotations"]
 Families = Literal["one", "five", "ood"]
-Vectors = NDArray[np.float32]
 _SPLITS = ("train", "dev", "test")
 _CHUNK = 8192  # rows made at a time: the work space on top of the corpus
 
@@ -171,7 +176,7 @@ def make(config: SyntheticConfig) -> SyntheticWorld:
         )
     documents = np.empty((config.corpus, config.dim), np.float32)
     golds: dict[str, list[list[int]]] = {}
-    apply = _mlp if config.world == "mlp" else _linear
+    apply = mlp if config.world == "mlp" else linear
     row = 0
     for split in _SPLITS:
         rng = _rng(config, "noise", split)
@@ -181,7 +186,7 @@ def make(config: SyntheticConfig) -> SyntheticWorld:
         step = max(1, _CHUNK // int(sizes.sum()))
         for start in range(0, len(counts), step):
             part = slice(start, start + step)
-            points = _unit(_each(queries[split][part], transforms, apply))  # (q, golds, d)
+            points = _unit(each(apply, queries[split][part], transforms))  # (q, golds, d)
             points = np.repeat(points, sizes, axis=1)[np.repeat(kept[split][part], sizes, axis=1)]
             if config.noise:
                 points += _gaussian(rng, points.shape, config.noise)
@@ -189,65 +194,6 @@ def make(config: SyntheticConfig) -> SyntheticWorld:
             row += len(points)
     _fill(config, documents, total)
     return SyntheticWorld(config, transforms, queries, golds, documents)
-
-
-def linear_golds(queries: Vectors, transforms: Vectors) -> Vectors:
-    """T·x for every query x and transformation T.
-
-    Args:
-        queries: (Q, d) float32.
-        transforms: (g, d, d) float32, orthogonal.
-
-    Returns:
-        (Q, g, d) float32, as long as the queries.
-
-    Raises:
-        ValueError: shapes that do not fit, a transformation that is not orthogonal.
-    """
-    return _each(queries, _orthogonal(queries, transforms), _linear)
-
-
-def mlp_golds(queries: Vectors, transforms: Vectors) -> Vectors:
-    """R·GELU(R·GELU(R·x)) for every query x and transformation R; see :func:`linear_golds`."""
-    return _each(queries, _orthogonal(queries, transforms), _mlp)
-
-
-def rotation(dim: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """A rotation drawn uniformly (Haar): QR of a Gaussian matrix, determinant +1; (dim, dim)."""
-    q, r = np.linalg.qr(rng.standard_normal((dim, dim)))
-    q *= np.sign(np.diag(r))  # without it, QR prefers some rotations (Mezzadri 2007)
-    if np.linalg.slogdet(q)[0] < 0:
-        q[:, 0] *= -1
-    return q
-
-
-def orthogonal_rotations(dim: int, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Random rotations whose Frobenius products ⟨A, B⟩ = tr(AᵀB) are zero; (count, dim, dim).
-
-    Each is drawn at random, then in turns cleared of its overlap with the ones before and moved to
-    the nearest orthogonal matrix, until both hold.
-
-    Raises:
-        ValueError: ``dim`` is too small for so many.
-    """
-    found = np.empty((0, dim, dim))
-    for _ in range(20 * count):
-        if len(found) == count:
-            return found
-        candidate = rotation(dim, rng)
-        for _ in range(100):
-            overlap = np.einsum("kij,ij->k", found, candidate) / dim
-            if np.abs(overlap).max(initial=0) < 1e-7:
-                if np.linalg.slogdet(candidate)[0] > 0:
-                    found = np.concatenate([found, candidate[None]])
-                break
-            candidate = polar(candidate - np.tensordot(overlap, found, 1))[0]
-    if len(found) == count:
-        return found
-    raise ValueError(
-        f"orthogonal_rotations: found {len(found)} of {count} mutually orthogonal rotations in "
-        f"{dim} dimensions; take more dimensions or fewer golds"
-    )
 
 
 def _transforms(config: SyntheticConfig) -> Vectors:
@@ -317,41 +263,6 @@ def _fill(config: SyntheticConfig, documents: Vectors, golds: int) -> None:
             crowd *= config.crowd_spread / np.sqrt(config.dim)
             crowd += documents[rng.integers(golds, size=len(crowd))]
         part /= np.linalg.norm(part, axis=1, keepdims=True)
-
-
-def _each(
-    queries: Vectors, transforms: Vectors, apply: Callable[[Vectors, Vectors], Vectors]
-) -> Vectors:
-    return np.stack([apply(queries, turn.T) for turn in transforms], axis=1)
-
-
-def _linear(x: Vectors, turn: Vectors) -> Vectors:
-    return x @ turn
-
-
-def _mlp(x: Vectors, turn: Vectors) -> Vectors:
-    return _gelu(_gelu(x @ turn) @ turn) @ turn
-
-
-def _gelu(x: Vectors) -> Vectors:
-    return x * ndtr(x)
-
-
-def _orthogonal(queries: Vectors, transforms: Vectors) -> Vectors:
-    if queries.ndim != 2 or transforms.shape[1:] != (queries.shape[1],) * 2:
-        raise ValueError(
-            f"queries (Q, d) and transforms (g, d, d) expected, "
-            f"got {queries.shape} and {transforms.shape}"
-        )
-    identity = np.eye(queries.shape[1])
-    for number, turn in enumerate(transforms):
-        error = np.abs(turn @ turn.T - identity).max()
-        if not error < 1e-4:
-            raise ValueError(
-                f"transforms[{number}] is not orthogonal: T·Tᵀ is off by {error:.2g}; "
-                "take it from rotation() or a QR decomposition"
-            )
-    return transforms
 
 
 def _unit(x: Vectors) -> Vectors:

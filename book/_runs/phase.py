@@ -32,7 +32,8 @@ from amer_lite import (
     geometry,
     metrics,
 )
-from amer_lite.datasets.synthetic import SyntheticConfig, SyntheticWorld, linear_golds, make
+from amer_lite.datasets.synthetic import SyntheticConfig, SyntheticWorld, make
+from amer_lite.datasets.transforms import linear_golds
 from amer_lite.retrieval import as_run, search_and_merge
 from book._runs.ledger import Ledger, Record
 
