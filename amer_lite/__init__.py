@@ -16,7 +16,7 @@ _HOME = {
     "Dataset": "types",
     "DecoderConfig": "decoder",
     "Example": "types",
-    "FaissIndex": "index",
+    "FaissIndex": "faiss_index",
     "Prefix": "prefix",
     "Run": "types",
     "SentenceEncoder": "encoders",
@@ -42,7 +42,7 @@ __all__ = [  # noqa: RUF022 - grouped as in the README
 if TYPE_CHECKING:
     from amer_lite.decoder import DecoderConfig
     from amer_lite.encoders import SentenceEncoder
-    from amer_lite.index import FaissIndex
+    from amer_lite.faiss_index import FaissIndex
     from amer_lite.matching import set_info_nce, set_mse, single_info_nce
     from amer_lite.model import AMER, AMERConfig
     from amer_lite.prefix import Prefix

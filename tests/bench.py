@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from amer_lite.decoder import DecoderConfig
-from amer_lite.index import FaissIndex
+from amer_lite.faiss_index import FaissIndex
 from amer_lite.matching import set_info_nce
 from amer_lite.merge import round_robin
 from amer_lite.model import AMER, AMERConfig

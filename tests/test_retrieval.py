@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from amer_lite import merge as merging
 from amer_lite.decoder import DecoderConfig
-from amer_lite.index import FaissIndex
+from amer_lite.faiss_index import FaissIndex
 from amer_lite.model import AMER, AMERConfig
 from amer_lite.prefix import Prefix
 from amer_lite.retrieval import Merge, as_run, evaluator, retrieve, search_and_merge
