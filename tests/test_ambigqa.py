@@ -1,0 +1,329 @@
+"""The AmbigQA loader: its traps in the official format, the hub's form, the real files' counts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from amer_lite.datasets import ambigqa
+from amer_lite.datasets.cleaning import Loaded, mentions, separate
+from amer_lite.datasets.splits import audit
+from amer_lite.metrics import mrecall
+from amer_lite.types import Example, Run
+
+REAL = Path(__file__).parents[2] / "shared/data/ambigqa"
+
+Pair = tuple[str, list[str]]
+Row = dict[str, Any]
+
+
+def row(id: str, question: str, *annotations: list[Pair] | list[str]) -> Row:
+    """A record of the light files; a list of strings is a single answer."""
+    entries: list[Row] = []
+    for content in annotations:
+        if isinstance(content[0], str):
+            entries.append({"type": "singleAnswer", "answer": content})
+        else:
+            pairs = [{"question": q, "answer": a} for q, a in content]
+            entries.append({"type": "multipleQAs", "qaPairs": pairs})
+    return {"annotations": entries, "id": id, "question": question}
+
+
+def pairs(topic: str, n: int) -> list[Pair]:
+    return [(f"When was {topic} number {i}?", [f"{topic} year {1900 + i}"]) for i in range(n)]
+
+
+def in_full(record: Row) -> Row:
+    """The record as the full version has it."""
+    searched = {"query": "q", "results": [{"title": "t", "snippet": "s"}]}
+    more = {"nq_answer": ["1"], "nq_doc_title": "t", "viewed_doc_titles": ["t"]}
+    return {**record, **more, "used_queries": [searched]}
+
+
+def in_columns(record: Row) -> Row:
+    """The record as `datasets` returns it: lists of objects become objects of lists."""
+    annotations = record["annotations"]
+    held = [annotation.get("qaPairs", []) for annotation in annotations]
+    return {
+        **record,
+        "annotations": {
+            "type": [annotation["type"] for annotation in annotations],
+            "answer": [annotation.get("answer", []) for annotation in annotations],
+            "qaPairs": [
+                {key: [p[key] for p in ps] for key in ("question", "answer")} for ps in held
+            ],
+        },
+    }
+
+
+TRAIN = [
+    row("single", "Who is it?", ["me"]),
+    row("a", "When was the ring?", [("one?", ["x"]), ("two?", ["y"])], pairs("ring", 3)),
+    row("b", "When was the  lamp? ", pairs("lamp", 2), pairs("candle", 2)),
+    row("c", "When was the door?", ["then"], pairs("door", 2)),
+    row("long", "When was the book?", pairs("book", 9)),
+]
+DEV = [
+    row("d", "When was the sea?", pairs("sea", 8)),
+    row("e", "When was the sky?", pairs("sky", 2)),
+]
+
+
+def load(folder: Path, splits: Mapping[str, Sequence[Row]], **limits: Any) -> Loaded:
+    paths = {name: folder / f"{name}_light.json" for name in splits}
+    for name, path in paths.items():
+        path.write_text(json.dumps(splits[name]), encoding="utf-8")
+    return ambigqa.load(paths, **limits)
+
+
+def texts(loaded: Loaded) -> dict[str, list[str]]:
+    data = loaded.dataset
+    return {e.id: [data.corpus[doc] for doc in e.gold_ids] for e in data.examples()}
+
+
+def test_the_longest_annotation_is_read(tmp_path: Path) -> None:
+    loaded = load(tmp_path, {"train": TRAIN, "dev": DEV})
+    assert {n: [e.id for e in part] for n, part in loaded.dataset.splits.items()} == {
+        "train": ["a", "b", "c"],
+        "dev": ["d", "e"],
+    }
+    assert texts(loaded)["a"] == [f"{q} {a[0]}" for q, a in pairs("ring", 3)]
+    assert texts(loaded)["b"] == [f"{q} {a[0]}" for q, a in pairs("lamp", 2)]  # the first of equals
+    assert loaded.dataset.splits["train"][1].query == "When was the lamp?"
+    assert len(loaded.dataset.corpus) == 3 + 2 + 2 + 8 + 2
+    assert loaded.cleaning.read == {"train": 5, "dev": 2}
+    assert loaded.cleaning.kept == {"train": 3, "dev": 2}
+    assert loaded.cleaning.repairs["out_of_range"].count == 2  # nine pairs, and none
+    assert "CC BY-SA 3.0" in loaded.dataset.source
+    assert str(tmp_path) not in loaded.dataset.source
+    wider = load(tmp_path, {"train": TRAIN}, min_pairs=9, max_pairs=9)
+    assert [e.id for e in wider.dataset.examples()] == ["long"]
+
+
+def test_all_forms_give_the_same_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    light = load(tmp_path, {"train": TRAIN, "dev": DEV})
+    assert light == load(tmp_path, {"train": [*map(in_full, TRAIN)], "dev": [*map(in_full, DEV)]})
+
+    def load_dataset(name: str, config: str) -> Mapping[str, list[Row]]:
+        assert (name, config) == ("sewon/ambig_qa", "light")
+        return {"train": [*map(in_columns, TRAIN)], "validation": [*map(in_columns, DEV)]}
+
+    hub(monkeypatch, load_dataset)
+    loaded = ambigqa.load()
+    assert loaded == light
+    assert "sewon/ambig_qa" in loaded.dataset.source
+
+
+def hub(monkeypatch: pytest.MonkeyPatch, load_dataset: Any) -> None:
+    """A machine that is online and has the package."""
+    for switch in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
+        monkeypatch.delenv(switch, raising=False)
+    package = ModuleType("datasets")
+    package.load_dataset = load_dataset  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "datasets", package)
+
+
+def test_no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(name: str, config: str) -> None:
+        raise OSError("no route to host")
+
+    hub(monkeypatch, unreachable)
+    with pytest.raises(ConnectionError, match=r"ambig_qa could not be had \(OSError: no route"):
+        ambigqa.load()
+    monkeypatch.setitem(sys.modules, "datasets", None)  # Python's way to say: not installed
+    with pytest.raises(ModuleNotFoundError, match="pip install datasets, or give the official"):
+        ambigqa.load()
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(ConnectionError, match="HF_HUB_OFFLINE is set, no hub; unset it, or give"):
+        ambigqa.load()
+
+
+TRAPS: dict[str, tuple[dict[str, list[Row]], dict[str, int], str]] = {
+    "a question of test in train": (
+        {"train": [*TRAIN, row("x", "when was the SEA", pairs("other sea", 2))], "dev": DEV},
+        {"leaked_questions": 1},
+        "train 'x' 'when was the SEA' is like dev 'd' 'When was the sea?'",
+    ),
+    "pairs of test in train": (
+        {"train": [*TRAIN, row("x", "When did the tide come?", pairs("sea", 7))], "dev": DEV},
+        {"leaked_questions": 1},
+        "train 'x' 'When did the tide come?' is like dev 'd'",
+    ),
+    "test in train by a chain": (
+        {
+            "train": [
+                *TRAIN,
+                row("x", "When was the ocean?", pairs("sea", 7)),
+                row("y", "When was the ocean?", pairs("ocean", 2)),
+            ],
+            "dev": DEV,
+        },
+        {"leaked_questions": 2},
+        "train 'y' 'When was the ocean?' is like dev 'd'",
+    ),
+    "a copy under another id": (
+        {"train": [*TRAIN, row("x", "When was the door ?", pairs("door", 2))], "dev": DEV},
+        {"repeated_questions": 1},
+        "train 'x' 'When was the door ?' repeats 'c'",
+    ),
+    "a pair twice": (
+        {
+            "train": [
+                *TRAIN,
+                row("x", "Who?", [("Who ran?", ["Al"]), ("who ran", ["al"]), ("Who sat?", ["Bo"])]),
+            ],
+            "dev": DEV,
+        },
+        {"repeated_golds": 1, "repeated_answers": 1},
+        "'x' 'Who?': 'p-",
+    ),
+    "an answer twice": (
+        {
+            "train": [
+                *TRAIN,
+                row("x", "Who?", [("Who ran?", ["Al", "Alan"]), ("Who sat?", ["alan", "AL "])]),
+            ],
+            "dev": DEV,
+        },
+        {"repeated_answers": 1, "white_space_golds": 0},
+        "'x' 'Who?': [['Al', 'Alan'], ['alan', 'AL ']]",
+    ),
+    "white space": (
+        {
+            "train": [*TRAIN, row("x", "Who?", [("Who  ran?", ["Al"]), ("Sat?", ["Bo "])])],
+            "dev": DEV,
+        },
+        {"white_space_golds": 2},
+        "'Who  ran?' + 'Al'",
+    ),
+}
+
+
+@pytest.mark.parametrize("trap", TRAPS)
+def test_the_injected_trap_is_found_and_repaired(trap: str, tmp_path: Path) -> None:
+    splits, expected, message = TRAPS[trap]
+    loaded = load(tmp_path, splits)
+    report = loaded.cleaning
+    found = {name: finding.count for name, finding in report.repairs.items() if finding.count}
+    assert found == {"out_of_range": 2, **{n: count for n, count in expected.items() if count}}
+    assert message in str(report)
+    assert audit(loaded.dataset).clean
+    assert [e.id for e in loaded.dataset.splits["dev"]] == ["d", "e"]
+    assert loaded.answers.keys() == {e.id for e in loaded.dataset.examples()}
+    # Nothing answers a kept question without being its gold: dropped ones take theirs along.
+    golds = {doc for e in loaded.dataset.examples() for doc in e.gold_ids}
+    assert golds == loaded.dataset.corpus.keys()
+    assert all(text == " ".join(text.split()) for text in loaded.dataset.corpus.values())
+
+
+def test_training_gives_way_whatever_the_order() -> None:
+    test = [Example("t", "the bank", ["1"])]
+    train = [Example("a", "The bank?", ["2"]), Example("b", "the bat", ["3"])]
+    for splits in ({"train": train, "test": test}, {"test": test, "train": train}):
+        kept, dropped = separate(splits)
+        assert kept == {"train": train[1:], "test": test}
+        assert len(dropped["leaked_questions"]) == 1
+    with pytest.raises(ValueError, match=r"no question is left in \['train'\]"):
+        separate({"test": test, "train": train[:1]})
+
+
+def test_answer_strings(tmp_path: Path) -> None:
+    content: list[Pair] = [
+        ("Who ran?", ["Al Ray", "Ray", "Ray"]),
+        ("Sat?", ["Bo"]),
+        ("?!", ["bo."]),
+    ]
+    loaded = load(tmp_path, {"train": [row("x", "Who?", content)]})
+    assert loaded.answers["x"] == (("Al Ray", "Ray"), ("bo.",))
+    assert len(loaded.dataset.splits["train"][0].golds) == 3
+    assert mentions("It was RAY!", loaded.answers["x"][0]) == "Ray"
+    assert mentions("an array of rays", loaded.answers["x"][0]) is None  # whole words
+    assert mentions("anything", ["", " "]) is None
+
+
+def test_scoring_by_answer_string_over_passages(tmp_path: Path) -> None:
+    loaded = load(
+        tmp_path, {"train": [row("x", "Who?", [("Ran?", ["Al", "Ray"]), ("Sat?", ["Bo"])])]}
+    )
+    passages = {"1": "Ray ran off.", "2": "So did Al.", "3": "Bobby sat.", "4": "Bo sat down."}
+    golds = [
+        [doc for doc, text in passages.items() if mentions(text, aliases)]
+        for aliases in loaded.answers["x"]
+    ]
+    assert golds == [["1", "2"], ["4"]]
+    run = Run({"x": ["2", "3", "1", "4"]})
+    asked = [Example("x", "Who?", golds)]
+    assert [mrecall(run, asked, k).tolist() for k in (3, 4)] == [[0.0], [1.0]]
+
+
+def test_one_file_is_shared_out(tmp_path: Path) -> None:
+    path = tmp_path / "all.json"
+    rows = [row(f"q{i}", f"When was {i % 30}?", pairs(f"thing {i}", 2)) for i in range(40)]
+    path.write_text(json.dumps(rows))
+    loaded = ambigqa.load(path, seed=3)
+    assert audit(loaded.dataset).clean
+    assert sum(loaded.cleaning.kept.values()) == 40
+    assert loaded.dataset.splits.keys() == {"train", "dev", "test"}
+    assert "questions read: all 40; kept: train" in str(loaded.cleaning)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ({"question": ""}, r"record 1: field 'question' is empty"),
+        ({"annotations": {}}, r"record 1: field 'annotations' must be a list, got an object"),
+        (
+            {"annotations": [{"type": "noAnswer"}]},
+            r"record 1, annotations\[0\]: field 'type' is 'noAnswer'; .* official file",
+        ),
+        (
+            {"annotations": [{"type": "multipleQAs", "qaPairs": [{"question": "q"}]}]},
+            r"record 1, annotations\[0\], qaPairs\[0\]: field 'answer' is missing",
+        ),
+        (
+            {
+                "annotations": [
+                    {"type": "multipleQAs", "qaPairs": [{"question": "q", "answer": []}]}
+                ]
+            },
+            r"record 1, annotations\[0\], qaPairs\[0\]: field 'answer' is empty",
+        ),
+        ({"id": "c"}, r"record 4: id 'c' stands twice"),
+    ],
+)
+def test_a_wrong_record_is_named(damage: Row, message: str, tmp_path: Path) -> None:
+    rows = [{**TRAIN[1], **damage}, *TRAIN[1:]]
+    with pytest.raises(ValueError, match=r"train_light\.json, " + message):
+        load(tmp_path, {"train": rows})
+
+
+def test_bad_limits() -> None:
+    with pytest.raises(ValueError, match="min_pairs <= max_pairs, got 3 and 2"):
+        ambigqa.load("never read", min_pairs=3, max_pairs=2)
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="no shared/data/ambigqa beside the project")
+def test_the_real_files() -> None:
+    loaded = ambigqa.load({"train": REAL / "train_light.json", "test": REAL / "dev_light.json"})
+    report = loaded.cleaning
+    assert report.read == {"train": 10_036, "test": 2_002}
+    counts = {name: finding.count for name, finding in report.repairs.items()}
+    assert counts == {
+        "out_of_range": (10_036 - 4_719) + (2_002 - 1_149),
+        "repeated_golds": 0,
+        "repeated_answers": 419 + 108,
+        "white_space_golds": 221,
+        "white_space_others": 0,
+        "repeated_questions": 0,
+        "leaked_questions": 1,
+    }
+    assert "When did the nba get the 3 point line?" in str(report)
+    assert report.kept == {"train": 4_718, "test": 1_149}
+    assert len(loaded.dataset.corpus) == 17_227
+    assert audit(loaded.dataset).clean

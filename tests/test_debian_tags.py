@@ -1,0 +1,240 @@
+"""Pairs of package tags: small texts in the true formats, and this machine's packages if any."""
+
+from __future__ import annotations
+
+import gzip
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amer_lite.datasets import debian_tags
+from amer_lite.datasets.splits import audit
+from amer_lite.types import Dataset
+
+VOCABULARY = """\
+Facet: implemented-in
+Status: needing-review
+Description: Implemented in
+ What language the software is written in
+
+Tag: implemented-in::python
+Description: Python
+
+Tag: implemented-in::c
+Status: draft
+Description: C
+
+Facet: network
+Description: Networking
+
+Tag: network::server
+Description: Server
+ A server: it serves.
+ .
+ Tag: not a field, for the line begins with a space
+
+Tag: network::TODO
+Description: Need an extra tag
+
+Facet: use
+Description: Purpose
+
+Tag: use::editing
+Description: Editing
+
+Tag: use::gameplaying
+Description: Game Playing
+
+Facet: special
+Description: Service tags
+
+Tag: special::not-yet-tagged
+Description: Not yet tagged
+"""
+PHRASES = {
+    "implemented-in::python": "written in Python",
+    "implemented-in::c": "written in C",
+    "network::server": "for Networking: Server",
+    "use::editing": "for Editing",
+    "use::gameplaying": "for Game Playing",
+}
+STANZA = """\
+Package: {}
+Version: 1.0-1
+Depends: libc6 (>= 2.34), python3:any
+Description: {}
+Description-md5: d943033bedada21853d2ae54a2578a7b
+Tag: role::program, use::editing,
+ x11::application
+Section: editors
+
+"""
+PY, C, NET = "implemented-in::python", "implemented-in::c", "network::server"
+EDIT, PLAY = "use::editing", "use::gameplaying"
+# Package to description and tags.
+PACKAGES = {
+    "alpha": ("an editor", f"{PY}, {EDIT}, {NET}"),
+    "beta": ("a second editor", f"{EDIT}, {PY}, role::unheard-of, {PLAY}"),
+    "gamma": ("a game of chess", f"{PLAY}, {C}, {EDIT}"),
+    "delta": ("a game  of Chess!", f"{PLAY}, {C}, {PY}"),  # the same document as gamma
+    "thin": ("a shell", f"{PY}, {EDIT}"),
+    "served": ("a web server", f"{NET}, {C}, {PY}"),
+    "served-two": ("another web server", f"{NET}, {C}, {PY}"),
+    "todo": ("a stub", f"{PY}, {EDIT}, network::TODO, special::not-yet-tagged"),
+}
+HALVES = {"train": 0.5, "test": 0.5}
+
+
+@pytest.fixture
+def debian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine with `PACKAGES`, whose ``apt-cache`` prints the file ``available``."""
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setattr(debian_tags, "FOLDER", tmp_path)
+    (tmp_path / "vocabulary").write_text(VOCABULARY)
+    with gzip.open(tmp_path / "tags-current.gz", "wt") as file:
+        file.writelines(f"{name}: {tags}\n" for name, (_, tags) in PACKAGES.items())
+        file.write("gone: role::program\n")
+    (tmp_path / "available").write_text(
+        "".join(STANZA.format(name, text) for name, (text, _) in PACKAGES.items())
+        + STANZA.format("untagged", "something else")
+    )
+    _apt(tmp_path, f'[ "$1 $LC_ALL" = "dumpavail C" ] && /bin/cat {tmp_path}/available')
+    return tmp_path
+
+
+def _apt(folder: Path, script: str) -> None:
+    (folder / "bin/apt-cache").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "bin/apt-cache").chmod(0o755)
+
+
+def _texts(dataset: Dataset) -> dict[str, list[str]]:
+    return {e.query: sorted(dataset.corpus[d] for d in e.gold_ids) for e in dataset.examples()}
+
+
+def test_pairs_of_tags(debian: Path) -> None:
+    dataset = debian_tags.load(documents=None, fractions=HALVES)
+    assert sorted(dataset.corpus.values()) == [
+        "a game of Chess!",  # thin and todo have too few tags that say anything
+        "a second editor",
+        "a web server",
+        "an editor",
+        "another web server",
+    ]
+    assert _texts(dataset) == {
+        # not the game: one of its packages is written in Python, the other is an editor
+        "software written in Python and for Editing": ["a second editor", "an editor"],
+        "software written in C and for Networking: Server": ["a web server", "another web server"],
+    }  # everything for Game Playing is for Editing too, so that pair asks for no more than one tag
+    assert {e.id for e in dataset.examples()} == {f"p-{PY}+{EDIT}", f"p-{C}+{NET}"}
+    assert list(dataset.corpus) == sorted(dataset.corpus)
+    assert "debtags" in dataset.source
+    assert audit(dataset).clean
+
+
+def test_limits(debian: Path) -> None:
+    single = debian_tags.load(1, 1, None, fractions=HALVES)
+    assert _texts(single) == {
+        "software written in C and for Editing": ["a game of Chess!"],
+        "software written in C and for Game Playing": ["a game of Chess!"],
+        "software for Networking: Server and for Editing": ["an editor"],
+    }
+    assert (
+        "a shell" in debian_tags.load(documents=None, min_tags=2, fractions=HALVES).corpus.values()
+    )
+
+
+def test_sampling_documents(debian: Path) -> None:
+    smaller, larger = (
+        debian_tags.load(1, 2, documents, min_tags=2, fractions=HALVES) for documents in (5, 6)
+    )
+    assert (len(smaller.corpus), len(larger.corpus)) == (5, 6)
+    assert smaller.corpus.items() < larger.corpus.items()
+    again = debian_tags.load(1, 2, 5, min_tags=2, fractions=HALVES)
+    assert again == smaller
+    corpora = [debian_tags.load(1, 2, 4, seed=s, fractions=HALVES).corpus for s in range(4)]
+    assert any(corpus != corpora[0] for corpus in corpora)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"min_golds": 0}, "got 0 and 8"),
+        ({"min_golds": 3, "max_golds": 2}, "got 3 and 2"),
+        ({"min_tags": 1}, "min_tags >= 2, got 1"),
+        ({"documents": 0}, "documents <= 5 .*with 3 tags.*got 0"),
+        ({"documents": 6}, "documents <= 5 .*with 3 tags.*got 6"),
+        ({"documents": None, "min_golds": 6}, "no pair of tags has 6 to 8 golds"),
+        ({"documents": None, "min_tags": 9}, "no pair of tags"),
+    ],
+)
+def test_bad_arguments(arguments: dict[str, Any], message: str, debian: Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        debian_tags.load(**arguments)
+
+
+@pytest.mark.parametrize("missing", ["vocabulary", "tags-current.gz"])
+def test_what_is_missing_is_said_with_the_command(missing: str, debian: Path) -> None:
+    (debian / missing).unlink()
+    with pytest.raises(FileNotFoundError, match=f"{missing} is missing.*apt-get install debtags"):
+        debian_tags.load()
+
+
+def test_apt_is_missing_empty_or_broken(debian: Path) -> None:
+    _apt(debian, "exit 0")
+    with pytest.raises(FileNotFoundError, match="apt-get update"):
+        debian_tags.load()
+    _apt(debian, "echo no cache here >&2; exit 100")
+    with pytest.raises(OSError, match="dumpavail` failed: no cache here"):
+        debian_tags.load()
+    (debian / "bin/apt-cache").unlink()
+    with pytest.raises(FileNotFoundError, match="can only be built on Debian or Ubuntu"):
+        debian_tags.load()
+
+
+def test_parsing_packages() -> None:
+    text = STANZA.format("a", "first  line\t") + "Package: b\nVersion: 2\n\n"
+    text += "Package: c\nDescription-en: a thing: small\n long text\n Description: none\n\n"
+    text += STANZA.format("a", "older version")
+    assert debian_tags.parse_packages(text.split("\n")) == {
+        "a": "first line",
+        "c": "a thing: small",
+    }
+    assert debian_tags.parse_packages([]) == {}
+
+
+def test_parsing_tags() -> None:
+    assert debian_tags.parse_tags(["a: x::y, x::z:w\n", "\n", "b: x::y\n"]) == {
+        "a": ["x::y", "x::z:w"],
+        "b": ["x::y"],
+    }
+    with pytest.raises(ValueError, match="no 'package: tags' in 'no colon'"):
+        debian_tags.parse_tags(["no colon\n"])
+
+
+def test_parsing_the_vocabulary() -> None:
+    assert debian_tags.parse_vocabulary(VOCABULARY) == PHRASES
+    with pytest.raises(ValueError, match="no label or no facet for 'use::editing'"):
+        debian_tags.parse_vocabulary("Tag: use::editing\nDescription: Editing\n")
+    with pytest.raises(ValueError, match="no label or no facet for 'use::x'"):
+        debian_tags.parse_vocabulary("Facet: use\nDescription: Purpose\n\nTag: use::x\n")
+    with pytest.raises(ValueError, match="has no tag"):
+        debian_tags.parse_vocabulary("<html>not found</html>")
+
+
+def test_the_packages_of_this_machine() -> None:
+    try:
+        dataset = debian_tags.load()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    assert len(dataset.corpus) == 5_000
+    sizes = Counter(len(example.gold_ids) for example in dataset.examples())
+    assert set(sizes) == {2, 3, 4, 5, 6, 7, 8}
+    assert sizes.total() > 3_000  # 6,739 on Debian 12
+    assert sizes[2] > sizes[4] > sizes[8]
+    for text in dataset.corpus.values():
+        assert text == " ".join(text.split())
+    report = audit(dataset)
+    assert report.clean, str(report)

@@ -1,0 +1,223 @@
+"""Many-intent queries: what is asked for, how far apart it is, and that tests ask for new words."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections import Counter
+from itertools import combinations
+
+import pytest
+
+from amer_lite.datasets import intents, wordnet_files
+from amer_lite.datasets.splits import audit
+from amer_lite.datasets.wordnet_files import Nouns, Synset
+from amer_lite.types import Dataset, Example
+
+BRANCHES = 6
+SMALL = {
+    "documents": 400,
+    "words": 300,
+    "queries": {"train": 200, "dev": 20, "test": 40},
+    "fractions": {"train": 0.6, "dev": 0.2, "test": 0.2},
+}
+
+
+def _word(prefix: str, number: int) -> str:
+    """A word of letters alone."""
+    return prefix + "".join(chr(ord("a") + int(digit)) for digit in f"{number:03d}")
+
+
+def _nouns() -> Nouns:
+    """Six branches of two families of 40 nouns each, and words that will not do."""
+    senses: dict[str, list[str]] = {}
+    definitions: dict[str, str] = {}
+    synsets: dict[str, Synset] = {}
+
+    def add(words: tuple[str, ...], branch: str, kinds: list[str], text: str = "") -> str:
+        key = words[0]
+        document = f"n-{key}"
+        definitions[document] = text or f"meaning of {key}"
+        synsets[key] = Synset(words, document, branch, tuple(kinds))
+        for word in words:
+            senses.setdefault(word.lower(), []).append(document)
+        return key
+
+    for branch in range(BRANCHES):
+        families = []
+        for family in range(2):
+            letter = "pqrstuvwxyzk"[2 * branch + family]
+            leaves = [add((_word(letter, i),), f"{branch:02d}", []) for i in range(40)]
+            families.append(add((f"Family {letter}",), f"{branch:02d}", leaves))
+        add((f"Branch {branch}",), f"{branch:02d}", families)
+    add(("Proper", "hot_dog", "x22", "usable", "synonym"), "00", [])
+    add(("twosenses",), "00", [])
+    senses["twosenses"].append("n-Proper")
+    add(("curse",), "00", [], "an offensive word")
+    return Nouns(senses, definitions, synsets, "small nouns")
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> Nouns:
+    nouns = _nouns()
+    monkeypatch.setattr(intents, "fetch", lambda: nouns)
+    monkeypatch.setattr(intents, "FAMILY", 30)
+    return nouns
+
+
+def _words(example: Example) -> list[str]:
+    return [doc.removeprefix("d-") for doc in example.gold_ids]
+
+
+def test_a_query_mentions_its_golds_in_order_and_nothing_else(small: Nouns) -> None:
+    dataset = intents.load(min_intents=1, **SMALL)  # type: ignore[arg-type]
+    vocabulary = {doc.removeprefix("d-") for doc in dataset.corpus}
+    for example in dataset.examples():
+        words = _words(example)
+        assert [
+            token for token in re.findall(r"\w+", example.query) if token in vocabulary
+        ] == words
+        assert example.id == "i-" + "+".join(words)
+        for doc, word in zip(example.gold_ids, words, strict=True):
+            assert dataset.corpus[doc] == f"{word}: meaning of {word}"
+    assert dataset.source == "small nouns"
+
+
+def test_no_test_word_is_seen_in_training(small: Nouns) -> None:
+    for spread in intents.SPREADS:
+        dataset = intents.load(spread, max_intents=3, **SMALL)  # type: ignore[arg-type]
+        asked = {
+            name: {word for example in part for word in _words(example)}
+            for name, part in dataset.splits.items()
+        }
+        assert all(a.isdisjoint(b) for a, b in combinations(asked.values(), 2))
+        assert {name: len(part) for name, part in dataset.splits.items()} == SMALL["queries"]
+        assert len({frozenset(e.gold_ids) for e in dataset.examples()}) == 260
+        assert audit(dataset).clean
+
+
+def test_spread(small: Nouns) -> None:
+    """Near: one family, here the first letter. Far: all branches differ, two letters each."""
+    families: dict[str, list[int]] = {}
+    branches: dict[str, list[int]] = {}
+    for spread in intents.SPREADS:
+        dataset = intents.load(spread, 3, 3, **SMALL)  # type: ignore[arg-type]
+        golds = [_words(example) for example in dataset.examples()]
+        families[spread] = [len({word[0] for word in words}) for words in golds]
+        branches[spread] = [
+            len({"pqrstuvwxyzk".index(word[0]) // 2 for word in words}) for words in golds
+        ]
+    assert set(families["near"]) == {1}
+    assert set(branches["far"]) == {3}
+    assert set(branches["random"]) == {1, 2, 3}
+    assert set(families["far"]) == {3}
+
+
+def test_which_nouns_may_be_asked_for(small: Nouns) -> None:
+    pool = 2 * BRANCHES * 40 + 1
+    dataset = intents.load(documents=pool, words=pool)
+    assert "d-usable" in dataset.corpus
+    for word in ("synonym", "Proper", "x22", "hot_dog", "twosenses", "curse"):
+        assert f"d-{word}" not in dataset.corpus
+    assert len(dataset.corpus) == pool
+    with pytest.raises(ValueError, match=f"documents <= {pool} "):
+        intents.load(documents=pool + 1, words=pool)
+
+
+def test_the_density_of_the_corpus_leaves_the_queries_alone(small: Nouns) -> None:
+    sparse = intents.load(**SMALL)  # type: ignore[arg-type]
+    dense = intents.load(**SMALL | {"documents": 470})  # type: ignore[arg-type]
+    assert sparse.splits == dense.splits
+    assert sparse.corpus.items() < dense.corpus.items()
+    assert (len(sparse.corpus), len(dense.corpus)) == (400, 470)
+
+
+def test_number_of_intents_and_phrasings(small: Nouns) -> None:
+    queries = {"train": 400, "test": 100}
+    halves = {"train": 0.5, "test": 0.5}
+    dataset = intents.load("far", 2, 5, 400, 300, queries, halves)
+    sizes = Counter(len(example.gold_ids) for example in dataset.examples())
+    assert set(sizes) == {2, 3, 4, 5}
+    assert min(sizes.values()) > 90  # of 125: hard sizes are not drawn less often
+    for part in dataset.splits.values():
+        shapes = {re.sub(r"\b[k-z][a-j]{3}\b", "_", e.query) for e in part if len(e.gold_ids) == 3}
+        assert len(shapes) == len(intents.PHRASINGS)
+        assert {"_, _ and _", "_ _ _"} < shapes
+
+
+def test_the_seed_decides(small: Nouns) -> None:
+    one = intents.load(**SMALL)  # type: ignore[arg-type]
+    assert intents.load(**SMALL) == one  # type: ignore[arg-type]
+    other = intents.load(**SMALL, seed=1)  # type: ignore[arg-type]
+    assert other.corpus != one.corpus
+    assert other.splits != one.splits
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"spread": "wide"}, "spread 'wide' is unknown; choose one of"),
+        ({"min_intents": 0}, "got 0 and 5"),
+        ({"min_intents": 4, "max_intents": 3}, "got 4 and 3"),
+        ({"words": 0}, "got words=0 and documents=400"),
+        ({"words": 401}, "got words=401 and documents=400"),
+        ({"queries": {"train": 5}}, r"queries are for \['train'\], fractions for"),
+        ({"fractions": {"train": 1, "dev": 1, "test": 1}}, "fractions must sum to 1"),
+        ({"spread": "far", "min_intents": 7, "max_intents": 7}, "train, 180 words: after 0 quer"),
+        ({"max_intents": 1, "min_intents": 1, "words": 30}, "train, 18 words: after 18 queries"),
+        ({"spread": "near", "words": 30}, "no new near set"),
+    ],
+)
+def test_bad_arguments(arguments: dict[str, object], message: str, small: Nouns) -> None:
+    with pytest.raises(ValueError, match=message):
+        intents.load(**SMALL | arguments)  # type: ignore[arg-type]
+
+
+_IN_A_PROCESS = """
+import hashlib
+from amer_lite.datasets import intents
+from tests.test_intents import SMALL, _nouns
+intents.fetch, intents.FAMILY = _nouns, 30
+data = intents.load("near", max_intents=3, **SMALL)
+print(hashlib.sha256(repr([data.corpus, data.splits]).encode()).hexdigest())
+"""
+
+
+def test_every_process_makes_the_same(small: Nouns) -> None:
+    prints = set()
+    for salt in ("0", "1"):
+        done = subprocess.run(
+            [sys.executable, "-c", _IN_A_PROCESS],
+            env={"PYTHONHASHSEED": salt, "PYTHONPATH": ":".join(filter(None, sys.path))},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        prints.add(done.stdout)
+    assert len(prints) == 1
+
+
+@pytest.fixture(scope="module")
+def real() -> dict[str, Dataset]:
+    try:
+        nouns = wordnet_files.fetch()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(intents, "fetch", lambda: nouns)
+        return {spread: intents.load(spread) for spread in intents.SPREADS}
+
+
+@pytest.mark.parametrize("spread", intents.SPREADS)
+def test_the_real_intents(spread: str, real: dict[str, Dataset]) -> None:
+    dataset = real[spread]
+    assert len(dataset.corpus) == 16_000
+    assert {name: len(part) for name, part in dataset.splits.items()} == intents.QUERIES
+    report = audit(dataset)
+    assert report.clean, str(report)
+    for text in dataset.corpus.values():
+        assert re.match(r"[a-z]+: \S", text)
+    sizes = Counter(len(example.gold_ids) for example in dataset.examples())
+    assert set(sizes) == {2, 3, 4, 5}
+    assert max(sizes.values()) < 1.1 * min(sizes.values())

@@ -1,0 +1,297 @@
+"""The QAMPARI loader: a small file in the official format, with one published trap at a time."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amer_lite.datasets import qampari
+from amer_lite.datasets.cleaning import Loaded, distinct_golds, false_negatives
+from amer_lite.datasets.splits import audit
+
+WIKI = "https://en.wikipedia.org/wiki/"
+Row = dict[str, Any]
+
+
+def proof(page: str, text: str) -> Row:
+    return {"proof_text": text, "found_in_url": WIKI + page.replace(" ", "_"), "pid": "filled in"}
+
+
+def row(qid: str, question: str, answers: dict[str, list[Row]]) -> Row:
+    """A line of the official files."""
+    listed = []
+    for i, (answer, proofs) in enumerate(answers.items()):
+        numbered = [{**entry, "pid": f"{qid}__{i}__{j}"} for j, entry in enumerate(proofs)]
+        entry = {"answer_text": answer, "aliases": [answer], "answer_url": WIKI + answer}
+        listed.append({**entry, "proof": numbered})
+    return {"qid": qid, "question_text": question, "answer_list": listed, "entities": []}
+
+
+def topic(qid: str, name: str, n: int = 5) -> Row:
+    """A question with ``n`` answers of one proof each, all on pages of their own."""
+    answers = {
+        f"{name} {i}": [proof(f"{name} {i}", f"{name} {i} was made by {name} works.")]
+        for i in range(n)
+    }
+    return row(qid, f"What was made by {name} works?", answers)
+
+
+def chunk(page: str, body: str, number: int = 0) -> Row:
+    """A line of ``wikipedia_chunks``."""
+    id = f"{page}__{number}"
+    meta = {"revid": "1", "url": "u", "title": page, "file_path": "f", "page_id": page}
+    meta |= {"content": body, "chunk_id": id}
+    return {"id": id, "contents": f"{page} {body}", "meta": meta}
+
+
+TRAIN = [topic("0__wikidata_simple__train", "Autozam"), topic("1__wikidata_simple__train", "Mazda")]
+TEST = [topic("0__wikidata_simple__test", "Suzuki"), topic("1__wikidata_comp__test", "Honda")]
+
+
+def write(path: Path, rows: Sequence[Row]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+Loader = Callable[..., Loaded]
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Loader:
+    def load(
+        train: Sequence[Row] = TRAIN,
+        test: Sequence[Row] = TEST,
+        chunks: Sequence[Row] | None = None,
+        **limits: Any,
+    ) -> Loaded:
+        files = {
+            "train": write(tmp_path / "train_data.jsonl", train),
+            "test": write(tmp_path / "test_data.jsonl", test),
+        }
+        passages = None if chunks is None else write(tmp_path / "chunks.jsonl", chunks)
+        return qampari.load(files, passages, **limits)
+
+    return load
+
+
+def counts(loaded: Loaded) -> dict[str, int]:
+    return {name: f.count for name, f in loaded.cleaning.repairs.items() if f.count}
+
+
+def ids(loaded: Loaded) -> dict[str, list[str]]:
+    return {name: [e.id for e in part] for name, part in loaded.dataset.splits.items()}
+
+
+def test_one_cluster_an_answer(load: Loader, tmp_path: Path) -> None:
+    answers = {
+        "Clef": [proof("Clef (car)", "The Clef is one."), proof("Autozam", "It made the Clef.")],
+        "Carol": [proof("Carol%2C_a_car", "The Carol is one.")],
+        "Revue": [],
+        "Scrum": [proof("Scrum", " "), {"proof_text": "Scrum too.", "pid": "no address"}],
+    }
+    loaded = load([*TRAIN, row("7__wikidata_simple__train", "What cars?", answers)])
+    assert counts(loaded) == {"unproved_answers": 1}
+    example = loaded.dataset.splits["train"][-1]
+    assert [[loaded.dataset.corpus[doc] for doc in answer] for answer in example.golds] == [
+        ["Clef (car) The Clef is one.", "Autozam It made the Clef."],
+        ["Carol, a car The Carol is one."],
+        ["Scrum too."],
+    ]
+    assert loaded.answers[example.id] == (("Clef",), ("Carol",), ("Revue",), ("Scrum",))
+    assert audit(loaded.dataset).clean
+    assert list(loaded.dataset.corpus) == sorted(loaded.dataset.corpus)
+    assert str(tmp_path) not in loaded.dataset.source
+
+
+def test_limits_on_the_answers(load: Loader) -> None:
+    loaded = load(
+        [*TRAIN, topic("a", "Ford", 2), topic("b", "Fiat", 9)], min_answers=5, max_answers=8
+    )
+    assert ids(loaded)["train"] == [row["qid"] for row in TRAIN]
+    assert counts(loaded) == {"out_of_range": 2}
+    with pytest.raises(ValueError, match="min_answers <= max_answers, got 3 and 2"):
+        load(min_answers=3, max_answers=2)
+
+
+# --- the published traps --------------------------------------------------------------------------
+
+
+def _untidy(row: Row, qid: str) -> Row:
+    """As the published golds were: a space at the end of the title, one before the text."""
+    row = json.loads(json.dumps({**row, "qid": qid}))
+    for answer in row["answer_list"]:
+        for entry in answer["proof"]:
+            entry["found_in_url"] += "_"
+            entry["proof_text"] = " " + entry["proof_text"]
+    return row
+
+
+def test_white_space_that_only_golds_have(load: Loader) -> None:
+    untidy = [_untidy(topic("", f"Maker{i}"), f"u{i}") for i in range(3)]
+    others = [chunk(f"Page {i}", f"Page {i} tells of nothing.") for i in range(30)]
+    loaded = load([*TRAIN, *untidy], chunks=others)
+    assert counts(loaded) == {"white_space_golds": 15, "proofs_outside": 5 * 7}
+    assert re.search(r"'Maker\d \d ' \+ ' Maker\d \d was made", str(loaded.cleaning))
+    assert audit(loaded.dataset).clean
+    raw = {
+        doc: re.sub(r"^(Maker\d \d) ", r"\1   ", text)
+        for doc, text in loaded.dataset.corpus.items()
+    }
+    assert audit(replace(loaded.dataset, corpus=raw)).faults == ["white_space"]  # unrepaired
+
+
+def test_white_space_is_made_plain_in_golds_and_others_alike(load: Loader) -> None:
+    entry = TRAIN[0]["answer_list"][0]["proof"][0]["proof_text"]
+    chunks = [chunk("Autozam 0 ", f" Before. {entry}\tAfter. "), chunk("Else ", " No matter.\n")]
+    loaded = load(chunks=chunks)
+    assert counts(loaded) == {
+        "white_space_golds": 1,
+        "white_space_others": 1,
+        "proofs_outside": 19,
+    }
+    assert loaded.dataset.corpus["Else __0"] == "Else No matter."
+    assert loaded.dataset.corpus["Autozam 0 __0"] == f"Autozam 0 Before. {entry} After."
+
+
+def test_identical_questions_under_other_ids(load: Loader) -> None:
+    copies = [{**TRAIN[0], "qid": f"{i}__copy"} for i in range(3)]
+    loaded = load([*TRAIN, *copies])
+    assert counts(loaded) == {"repeated_questions": 3}
+    assert ids(loaded)["train"] == [row["qid"] for row in TRAIN]
+    assert "train '0__copy' 'What was made by Autozam works?' repeats '0__wiki" in str(
+        loaded.cleaning
+    )
+
+
+@pytest.mark.parametrize(("shared", "leaks"), [(10, True), (8, True), (7, False)])
+def test_gold_sets_of_test_in_train(shared: int, leaks: bool, load: Loader) -> None:
+    """8 of 10 golds are a Jaccard index of 0.8."""
+    asked = topic("q", "Isuzu", 10)
+    near = {**asked, "qid": "near", "question_text": "Which are Isuzu's?"}
+    near["answer_list"] = near["answer_list"][:shared]
+    loaded = load([*TRAIN, near], [*TEST, asked])
+    assert counts(loaded) == ({"leaked_questions": 1} if leaks else {})
+    assert ("near" in ids(loaded)["train"]) != leaks
+    assert ids(loaded)["test"] == [*(row["qid"] for row in TEST), "q"]
+    assert audit(loaded.dataset).clean
+
+
+def test_a_passage_of_two_answers(load: Loader) -> None:
+    both = proof("List", "Al and Bo both studied there.")
+    answers = {
+        "Al": [both, proof("Al", "Al studied there.")],
+        "Bo": [both],
+        "Cy": [proof("List", "AL and Bo, both studied there")],  # the same text, normalised
+        "Di": [proof("Di", "Di studied there."), proof("Di", "Di studied there.")],
+    }
+    loaded = load([*TRAIN, row("x", "Who studied there?", answers)])
+    assert counts(loaded) == {"repeated_golds": 1}
+    golds = loaded.dataset.splits["train"][-1].golds
+    assert [[loaded.dataset.corpus[doc] for doc in answer] for answer in golds] == [
+        ["Al Al studied there."],
+        ["List Al and Bo both studied there."],
+        ["Di Di studied there."],
+    ]
+    assert "'x' 'Who studied there?': 'p-" in str(loaded.cleaning)
+
+
+@given(st.lists(st.lists(st.sampled_from("abcdef"), min_size=1, max_size=4), max_size=5))
+def test_distinct_golds_share_nothing_and_lose_nothing(golds: list[list[str]]) -> None:
+    kept, shared = distinct_golds(golds)
+    flat = [doc for cluster in kept for doc in cluster]
+    assert len(flat) == len(set(flat)) and set(flat) == {doc for answer in golds for doc in answer}
+    assert all(kept)
+    assert set(shared) == {d for d in flat if sum(d in answer for answer in golds) > 1}
+    assert distinct_golds(kept) == (kept, [])
+
+
+# --- passages -------------------------------------------------------------------------------------
+
+
+def test_a_proof_stands_for_the_passages_that_contain_it(load: Loader) -> None:
+    entry = TRAIN[0]["answer_list"][0]["proof"][0]["proof_text"]
+    chunks = [
+        chunk("Autozam 0", f"First words. {entry.lower()} Last words.", 0),
+        chunk("Autozam 0", f"An overlap: {entry}", 1),
+        chunk("Autozam 0", "Nothing of it.", 2),
+        chunk("Another page", f"The same words: {entry}", 0),
+    ]
+    loaded = load(chunks=chunks)
+    first = loaded.dataset.splits["train"][0]
+    assert first.golds[0] == ("Autozam 0__0", "Autozam 0__1")
+    assert {c["id"] for c in chunks} <= loaded.dataset.corpus.keys()
+    assert len(loaded.dataset.corpus) == 4 + 19
+    assert loaded.cleaning.repairs["proofs_outside"].count == 19
+
+
+def test_false_negatives(load: Loader) -> None:
+    chunks = [
+        chunk("Cars", "There is the AUTOZAM-3, for one."),
+        chunk("More", "An Autozam 33 there is not."),
+        chunk("Zebra", "It has stripes."),
+    ]
+    loaded = load(chunks=chunks)
+    example = loaded.dataset.splits["train"][0]
+    sampled = {example.id: ["Cars__0", "More__0", "Zebra__0", example.gold_ids[3]]}
+    share, finding = false_negatives(loaded.dataset, loaded.answers, sampled)
+    assert share == pytest.approx(1 / 3)  # the gold is no negative
+    assert finding.count == 1
+    assert finding.examples == (
+        f"{example.id!r} 'What was made by Autozam works?': 'Cars__0' holds 'Autozam 3'",
+    )
+    for wrong, message in [
+        ({"nobody": ["Cars__0"]}, "query 'nobody' is not in the data set"),
+        ({example.id: ["nothing"]}, "'nothing' of query '0__wiki.* is not in the corpus"),
+        ({example.id: [example.gold_ids[0]]}, "no negatives"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            false_negatives(loaded.dataset, loaded.answers, wrong)
+    with pytest.raises(ValueError, match="is not in the answers"):
+        false_negatives(loaded.dataset, {}, sampled)
+
+
+# --- errors ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ({"qid": 5}, r"line 2: field 'qid' must be a string, got a number"),
+        ({"question_text": " "}, r"line 2: field 'question_text' is empty"),
+        ({"answer_list": None}, r"line 2: field 'answer_list' must be a list, got null"),
+        ({"answer_list": [{"answer_text": "x"}]}, r"answer_list\[0\]: field 'proof' is missing"),
+        (
+            {"answer_list": [{"answer_text": "x", "aliases": [1], "proof": []}]},
+            r"line 2, answer_list\[0\]: aliases\[0\] must be a string, got a number: 1",
+        ),
+        (
+            {"answer_list": [{"answer_text": "x", "proof": [{"pid": "1"}]}]},
+            r"line 2, answer_list\[0\], proof\[0\]: field 'proof_text' is missing",
+        ),
+        ({"qid": TRAIN[0]["qid"]}, r"line 2: id '0__wikidata_simple__train' stands twice"),
+    ],
+)
+def test_a_wrong_line_is_named(damage: Row, message: str, load: Loader) -> None:
+    with pytest.raises(ValueError, match=r"train_data\.jsonl, .*" + message):
+        load([TRAIN[0], {**TRAIN[1], **damage}])
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ({"id": "a__0"}, r"line 2: id 'a__0' stands twice"),
+        ({"meta": None}, r"line 2, meta\[0\]: expected an object"),
+        ({"meta": {"title": "t"}}, r"field 'content' is missing"),
+    ],
+)
+def test_a_wrong_passage_is_named(damage: Row, message: str, load: Loader) -> None:
+    with pytest.raises(ValueError, match=r"chunks\.jsonl, .*" + message):
+        load(chunks=[chunk("a", "text"), {**chunk("b", "text"), **damage}])
