@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from amer_lite.datasets import ambigqa
+from amer_lite.datasets.audit import audit
 from amer_lite.datasets.cleaning import Loaded, mentions, separate
-from amer_lite.datasets.splits import audit
 from amer_lite.metrics import mrecall
 from amer_lite.types import Example, Run
 

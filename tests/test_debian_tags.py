@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from amer_lite.datasets import debian_tags
-from amer_lite.datasets.splits import audit
+from amer_lite.datasets.audit import audit
 from amer_lite.types import Dataset
 
 VOCABULARY = """\

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amer_lite.datasets import files
-from amer_lite.datasets.splits import audit
+from amer_lite.datasets.audit import audit
 
 CORPUS = [
     {"id": "d1", "text": "sloping land", "title": "Bank"},

@@ -11,7 +11,7 @@ from itertools import combinations
 import pytest
 
 from amer_lite.datasets import intents, wordnet_files
-from amer_lite.datasets.splits import audit
+from amer_lite.datasets.audit import audit
 from amer_lite.datasets.wordnet_files import Nouns, Synset
 from amer_lite.types import Dataset, Example
 

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amer_lite.datasets import qampari
+from amer_lite.datasets.audit import audit
 from amer_lite.datasets.cleaning import Loaded, distinct_golds, false_negatives
-from amer_lite.datasets.splits import audit
 
 WIKI = "https://en.wikipedia.org/wiki/"
 Row = dict[str, Any]

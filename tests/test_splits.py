@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amer_lite.datasets.splits import Audit, audit, normalise, split
+from amer_lite.datasets.audit import Audit, audit
+from amer_lite.datasets.splits import normalise, split
 from amer_lite.types import Dataset, Example
 
 HALVES = {"train": 0.5, "test": 0.5}

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from amer_lite.datasets import wordnet, wordnet_files
-from amer_lite.datasets.splits import audit, normalise
+from amer_lite.datasets.audit import audit
+from amer_lite.datasets.splits import normalise
 from amer_lite.types import Dataset
 
 # Lemmas to their glosses, most frequent sense first; lemmas with an equal gloss share the synset.

@@ -10,7 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from amer_lite.datasets.splits import Finding, groups, normalise, split
+from amer_lite.datasets.audit import Finding
+from amer_lite.datasets.splits import groups, normalise, split
 from amer_lite.types import Dataset, Example
 
 Answers = tuple[tuple[str, ...], ...]  # per answer the strings that name it

@@ -42,7 +42,7 @@ def load(
     then opens the text. Lines of a query file: ``{"query": "…", "golds": ["d1", ["d2", "d3"]]}``,
     with an ``"id"`` (else q1, q2, … in reading order) and a ``"split"`` if wanted. A gold is a
     document, or a list of documents of which any will do. Other fields are ignored. Files ending
-    in ``.gz`` are unpacked. Texts are taken as they are: look at them with `splits.audit`.
+    in ``.gz`` are unpacked. Texts are taken as they are: look at them with `audit.audit`.
 
     Args:
         corpus: path of the documents.

@@ -72,22 +72,18 @@ def phase_diagram(
         change["y"][: len(views)] = [list(range(len(golds)))] * len(views)
         steps.append({"label": world, "method": "restyle", "args": [change]})
     fig.update_layout(sliders=[{"steps": steps, "x": 0.02, "len": 0.96, "pad": {"t": 40}}])
-    fig.update_xaxes(
-        title="dimension",
-        tickvals=list(range(len(dims))),
-        ticktext=[str(dim) for dim in dims],
-        range=[-0.5, len(dims) - 0.5],
-        showgrid=False,
-        zeroline=False,
-    )
-    fig.update_yaxes(
-        title="golds",
-        tickvals=list(range(len(golds))),
-        ticktext=[str(n) for n in golds],
-        range=[-0.5, len(golds) - 0.5],
-        showgrid=False,
-        zeroline=False,
-    )
+    for update, title, ticks in (
+        (fig.update_xaxes, "dimension", dims),
+        (fig.update_yaxes, "golds", golds),
+    ):
+        update(
+            title=title,
+            tickvals=list(range(len(ticks))),
+            ticktext=[str(tick) for tick in ticks],
+            range=[-0.5, len(ticks) - 0.5],
+            showgrid=False,
+            zeroline=False,
+        )
     return fig.update_layout(height=620, margin={"t": 130})
 
 
