@@ -1,15 +1,14 @@
 """The recorded run of chapter 8: the six published worlds at their published size.
 
-    python -m book._runs.synthetic [linear] [mlp] [feedback]
+    python -m book._runs.synthetic [linear] [mlp]
 
 1,024 dimensions, 20,000 training and 1,000 test queries, five golds a query, a corpus of 1,000,000.
 Both models have the same decoder, data and steps. AMER has one setting, found beforehand in worlds
 of another seed; the single vector gets the best on dev of four, tuned in the one-Gaussian world
-with the first seed. ``feedback`` trains AMER in one world with the three feedback modes that the
-recipe does not use. Two worlds are trained for longer as well: 1,200 steps end amid the descent
-there, which was seen on their test scores. Writes ``data/results/synthetic.json`` after every
-training; started again, it goes on where it stopped. The three parts can run side by side, each on
-one core with 11 GB of memory. All of it takes about four hours on one core.
+with the first seed. Two worlds are trained for longer as well, since their first test scores were
+seen. Writes ``data/results/synthetic.json`` after every training; started again, it goes on where
+it stopped. The two parts can run side by side, each on one core with 11 GB of memory. All of it
+takes about four hours on one core.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ from __future__ import annotations
 import argparse
 import time
 from dataclasses import replace
-from typing import get_args
 
 import numpy as np
 import torch
@@ -34,7 +32,6 @@ from amer_lite import (
     metrics,
 )
 from amer_lite.datasets.synthetic import SyntheticConfig, SyntheticWorld, make
-from amer_lite.model import Feedback
 from amer_lite.retrieval import as_run, search_and_merge
 from book._runs.ledger import Ledger, Record
 
@@ -45,7 +42,13 @@ FIELD = 50_000  # distractors among which dev is searched
 SEEDS = (1, 2, 3)
 WORLDS = [(families, 1) for families in ("one", "five", "ood")] + [("one", s) for s in SEEDS[1:]]
 GRID = [(rate, masked) for masked in (True, False) for rate in (1e-3, 2e-3)]  # of the single vector
-RECIPE: Record = {"model": "amer", "m": 5, "learning_rate": 2e-3, "masked": True}
+RECIPE: Record = {
+    "model": "amer",
+    "m": 5,
+    "learning_rate": 2e-3,
+    "masked": True,
+    "feedback": "scheduled",
+}
 SINGLE: Record = {"model": "single", "m": 1, "feedback": None}
 
 
@@ -126,7 +129,7 @@ def published(ledger: Ledger, kind: str) -> None:
         place |= {"seed": seed}
         for steps in (STEPS, *LONGER.get((kind, families), ())):
             place |= {"steps": steps}
-            record(ledger, place | RECIPE | {"feedback": "scheduled"})
+            record(ledger, place | RECIPE)
             record(ledger, place | SINGLE | tuned(ledger, kind))
 
 
@@ -139,16 +142,9 @@ def tuned(ledger: Ledger, kind: str) -> Record:
     return {name: best[name] for name in ("learning_rate", "masked")}
 
 
-def feedback(ledger: Ledger) -> None:
-    place = {"experiment": "feedback", "world": "mlp", "families": "one", "seed": SEEDS[0]}
-    for mode in get_args(Feedback):
-        if mode != "scheduled":
-            record(ledger, place | RECIPE | {"feedback": mode})
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parts = ("linear", "mlp", "feedback")
+    parts = ("linear", "mlp")
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(parts)}")
     chosen = parser.parse_args().parts or parts
     if unknown := set(chosen) - set(parts):
@@ -156,10 +152,7 @@ def main() -> None:
     torch.set_num_threads(1)
     ledger = Ledger("synthetic")
     for part in chosen:
-        if part == "feedback":
-            feedback(ledger)
-        else:
-            published(ledger, part)
+        published(ledger, part)
 
 
 if __name__ == "__main__":
