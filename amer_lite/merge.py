@@ -70,17 +70,7 @@ def max_score(scores: Scores, rows: Rows, k: int) -> Merged:
         k: length of the merged ranking.
     """
     rows = _checked(rows, k)
-    scores = np.asarray(scores, dtype=np.float32)
-    if scores.shape != rows.shape:
-        raise ValueError(f"max_score: scores {scores.shape} and rows {rows.shape} differ in shape")
-    wrong = ~np.isfinite(scores) & (rows >= 0)
-    if wrong.any():
-        query, vector, rank = np.argwhere(wrong)[0]
-        raise ValueError(
-            f"max_score: score {scores[query, vector, rank]} at query {query}, list {vector}, "
-            f"rank {rank} is not finite; only rows of −1 may have such scores"
-        )
-    return _rank(rows, _in_turns(scores), k)
+    return _rank(rows, _in_turns(_checked_scores("max_score", scores, rows)), k)
 
 
 def rrf(rows: Rows, k: int, c: float = 60) -> Merged:
@@ -97,17 +87,8 @@ def rrf(rows: Rows, k: int, c: float = 60) -> Merged:
     rows = _checked(rows, k)
     if not 0 <= c < np.inf:
         raise ValueError(f"rrf: c={c!r} must be finite and not negative; 60 is customary")
-    batch, m, depth = rows.shape
-    gain = np.repeat(1 / (c + np.arange(1, depth + 1)), m)  # float64, in turn order
-    total = np.empty((batch, m * depth), np.float32)
-    for block, found in _blocks(rows):
-        # The same row of another query is another document.
-        document = found + (found.max() + 2) * np.arange(len(found))[:, None]
-        _, group = np.unique(document, return_inverse=True)
-        group = group.reshape(found.shape)
-        gains = np.broadcast_to(gain, found.shape)
-        total[block] = np.bincount(group.ravel(), weights=gains.ravel())[group]
-    return _rank(rows, total, k)
+    gain = 1 / (c + np.arange(1, rows.shape[2] + 1))
+    return _rank(rows, _summed(rows, np.broadcast_to(gain, rows.shape)), k)
 
 
 def soft_sum(
@@ -164,6 +145,50 @@ def soft_sum(
     return _rank(rows, score, k, finder)
 
 
+def mixture(scores: Scores, rows: Rows, k: int, tau: float = 0.05) -> Merged:
+    """Rank by probability: each list is a softmax over its own hits, a row's share is their sum.
+
+    A vector is trained as a softmax over documents, so its list says how sure it is: one clear hit
+    takes nearly all of its probability, a list without one spreads it. The sum over the lists
+    (divided by m) is the probability of a row under their mixture, and ranking by probability finds
+    the most golds that can be expected, if the probabilities are right (Robertson 1977). Where the
+    lists differ it takes turns, the sure ones first; where they agree it votes.
+
+    Args:
+        scores: (B, m, depth), read as float32; what stands beside a −1 is ignored.
+        rows: (B, m, depth) integers, −1 = no hit.
+        k: length of the merged ranking.
+        tau: temperature of the softmax, > 0: that of training, whose usual value is the default.
+            → 0: each list has its first row only; large: rows count by the number of their lists.
+
+    Returns:
+        ``scores``: the probability; ``found_by``: the list in which the row ranks best, ties to
+        the first.
+    """
+    rows = _checked(rows, k)
+    scores = _checked_scores("mixture", scores, rows)
+    if not 0 < tau < np.inf:
+        raise ValueError(f"mixture: tau={tau!r} must be positive and finite")
+    scaled = np.where(rows >= 0, scores.astype(np.float64) / tau, -np.inf)
+    found = (rows >= 0).any(axis=2, keepdims=True)
+    scaled = np.where(found, scaled, 0)  # an empty list has nothing to share out
+    share = np.exp(scaled - scaled.max(axis=2, keepdims=True))
+    share /= share.sum(axis=2, keepdims=True) * rows.shape[1]
+    return _rank(rows, _summed(rows, share), k)
+
+
+def _summed(rows: Rows, gains: NDArray[np.float64]) -> Scores:
+    """(B, n) per hit in turn order: the gains (B, m, depth) of its row, summed over all lists."""
+    total = np.empty((len(rows), rows[0].size), np.float32)
+    for block, found in _blocks(rows):
+        # The same row of another query is another document.
+        document = found + (found.max() + 2) * np.arange(len(found))[:, None]
+        _, group = np.unique(document, return_inverse=True)
+        group = group.reshape(found.shape)
+        total[block] = np.bincount(group.ravel(), weights=_in_turns(gains[block]).ravel())[group]
+    return total
+
+
 def _rank(rows: Rows, scores: Scores | None, k: int, found_by: Rows | None = None) -> Merged:
     """The k best distinct rows by ``scores (B, n)`` in turn order; None: the turn order itself."""
     batch, m, depth = rows.shape
@@ -218,6 +243,20 @@ def _blocks(rows: Rows) -> Iterator[tuple[slice, Rows]]:
 
 def _in_turns(lists: NDArray[Any]) -> NDArray[Any]:  # (b, m, depth) → (b, depth · m)
     return lists.transpose(0, 2, 1).reshape(len(lists), -1)
+
+
+def _checked_scores(rule: str, scores: Scores, rows: Rows) -> Scores:
+    scores = np.asarray(scores, dtype=np.float32)
+    if scores.shape != rows.shape:
+        raise ValueError(f"{rule}: scores {scores.shape} and rows {rows.shape} differ in shape")
+    wrong = ~np.isfinite(scores) & (rows >= 0)
+    if wrong.any():
+        query, vector, rank = np.argwhere(wrong)[0]
+        raise ValueError(
+            f"{rule}: score {scores[query, vector, rank]} at query {query}, list {vector}, "
+            f"rank {rank} is not finite; only rows of −1 may have such scores"
+        )
+    return scores
 
 
 def _require_finite(vectors: Scores, names: Rows, what: str) -> None:

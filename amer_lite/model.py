@@ -9,7 +9,7 @@ position.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,8 +18,11 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from amer_lite.checkpoint import restore, snapshot
 from amer_lite.decoder import Decoder, DecoderConfig
 from amer_lite.language_model import LanguageModel, as_json, build
+from amer_lite.lora import LoRA, add_adapters, frozen_digest
+from amer_lite.pointer import Pointer
 from amer_lite.prefix import Prefix
 from amer_lite.storage import load_bundle, save_bundle
 
@@ -38,12 +41,17 @@ class AMERConfig:
         dim: dimension d of the document space.
         decoder: sizes of our own decoder over frozen token states.
         lm: a Hugging Face configuration as a dict (``config.to_dict()``) with its ``model_type``.
+        pointer: every vector starts from a place in the query itself, see
+            :class:`amer_lite.pointer.Pointer`; for decoders over states of the document encoder.
+        lora: adapters on a pretrained ``lm``, whose own weights are frozen and are not saved.
         normalize: emit L2-normalised vectors. Switch off only for unnormalised document spaces.
     """
 
     dim: int
     decoder: DecoderConfig | None = None
     lm: Mapping[str, Any] | None = None
+    pointer: bool = False
+    lora: LoRA | None = None
     normalize: bool = True
 
     def __post_init__(self) -> None:
@@ -51,6 +59,13 @@ class AMERConfig:
             raise ValueError(f"AMERConfig.dim must be ≥ 1, got {self.dim}")
         if (self.decoder is None) == (self.lm is None):
             raise ValueError("AMERConfig: give either decoder or lm, not both and not neither")
+        if self.pointer and (self.decoder is None or self.decoder.state_dim < self.dim):
+            raise ValueError(
+                f"AMERConfig.pointer: needs a decoder over states of at least dim={self.dim} "
+                f"coordinates, got {self.decoder}"
+            )
+        if self.lora is not None and self.lm is None:
+            raise ValueError("AMERConfig.lora: adapters need an lm")
 
 
 class AMER(nn.Module):
@@ -73,20 +88,30 @@ class AMER(nn.Module):
             self.backbone = LanguageModel(build(config.lm or {}))
         self.input_projection = nn.Linear(config.dim, self.backbone.width, bias=False)
         self.output_projection = nn.Linear(self.backbone.width, config.dim, bias=False)
+        self.pointer: Pointer | None = None
+        if config.pointer and config.decoder is not None:
+            self.pointer = Pointer(self.backbone.width, config.decoder.state_dim, config.dim)
+            nn.init.zeros_(self.output_projection.weight)  # untrained, it is the encoder itself
 
     @classmethod
-    def from_lm(cls, lm: PreTrainedModel, dim: int, *, normalize: bool = True) -> AMER:
+    def from_lm(
+        cls, lm: PreTrainedModel, dim: int, *, lora: LoRA | None = None, normalize: bool = True
+    ) -> AMER:
         """Wrap a Hugging Face causal LM, keeping its weights (the LM head is not needed).
 
         Args:
             lm: what ``AutoModelForCausalLM.from_pretrained`` returned; shared, not copied.
             dim: dimension of the document space.
+            lora: train these adapters instead of the weights of ``lm``, into which they are put.
             normalize: see :class:`AMERConfig`.
         """
         body = getattr(lm, lm.base_model_prefix, lm)
         config = AMERConfig(dim, lm=lm.config.to_dict(), normalize=normalize)
         with torch.device("meta"):  # the random backbone is replaced at once: do not allocate it
             model = cls(config)
+        if lora is not None:
+            add_adapters(body, lora)
+            model.config = replace(config, lora=lora)
         model.backbone = LanguageModel(body)
         width, weight = model.backbone.width, next(body.parameters())
         like: dict[str, Any] = {"device": weight.device, "dtype": weight.dtype}
@@ -141,26 +166,27 @@ class AMER(nn.Module):
         if m < 1:
             raise ValueError(f"m must be ≥ 1, got {m}: a query needs at least one vector")
 
+        emit = _Emitter(self, prefix)
         if golds is None or feedback == "predicted":
-            return self._loop(embeds, mask, m, lambda step, vector: vector)
+            return self._loop(embeds, mask, m, emit, lambda step, vector: vector)
         assert gold_mask is not None
         in_turn = _in_turn(golds, gold_mask, m)
         if feedback == "gold":  # every input is known beforehand: no loop
             fed = self._read(in_turn[:, : m - 1])
             mask = F.pad(mask, (0, m - 1), value=True)
             hidden, _ = self.backbone(torch.cat([embeds, fed], 1), mask)
-            return self._emit(hidden[:, -m:])
+            return torch.stack([emit(state) for state in hidden[:, -m:].unbind(1)], 1)
         if feedback == "scheduled":
             if not 0 <= sampling <= 1:
                 raise ValueError(f"sampling must lie in [0, 1], got {sampling}")
             draws = torch.rand(len(golds), m, 1, generator=generator).to(golds.device)
             return self._loop(
-                embeds, mask, m,
+                embeds, mask, m, emit,
                 lambda step, vector: torch.where(
                     draws[:, step] < sampling, vector, in_turn[:, step]
                 ),
             )  # fmt: skip
-        return self._loop(embeds, mask, m, _Matched(golds, gold_mask))
+        return self._loop(embeds, mask, m, emit, _Matched(golds, gold_mask))
 
     @torch.no_grad()
     def generate(self, prefix: Prefix, m: int, *, batch_size: int = 256) -> Tensor:
@@ -191,23 +217,54 @@ class AMER(nn.Module):
             for module, training in modes:
                 module.training = training
 
+    @torch.no_grad()
+    def attention(self, prefix: Prefix, m: int) -> Tensor:
+        """Which tokens of the query each of m vectors points at.
+
+        Args:
+            prefix: of B queries of up to L tokens, in one batch.
+            m: vectors per query.
+
+        Returns:
+            (B, m, L) float32; the m rows of a query sum to one each, padding has zero.
+
+        Raises:
+            ValueError: a model without a pointer, or one in training mode; see also
+                :meth:`rollout`.
+        """
+        if self.pointer is None or self.training:
+            raise ValueError("attention: needs AMERConfig(pointer=True) and model.eval()")
+        emit = _Emitter(self, prefix)
+        self._loop(*self._embed_prefix(prefix), m, emit, lambda step, vector: vector)
+        return torch.stack(emit.attention, 1).float()
+
     def save(self, folder: str | Path) -> None:
-        """Write weights (safetensors) and config (JSON) to ``folder``, atomically."""
+        """Write weights (safetensors) and config (JSON) to ``folder``, atomically.
+
+        Of a model with adapters only the adapters and the two projections are written.
+        """
         config = {**asdict(self.config), "lm": as_json(self.config.lm)}
         weights = {name: value.contiguous() for name, value in self.state_dict().items()}
+        if self.config.lora is not None:
+            config["base_sha256"] = frozen_digest(self)
+            weights = snapshot(self)
         save_bundle(
             folder, _KIND, config, {"weights.safetensors": lambda path: save_file(weights, path)}
         )
 
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> AMER:
-        """Read what :meth:`save` wrote.
+        """Read what :meth:`save` wrote; of a model with adapters the base is opened by its name.
 
         Raises:
-            FileNotFoundError: nothing saved there.
-            ValueError: a foreign or corrupt file, an unknown config field, weights that do not fit.
+            FileNotFoundError: nothing saved there, or the base is not to be had.
+            ValueError: a foreign or corrupt file, an unknown config field, weights that do not fit,
+                a base with other weights than those that the adapters were trained on.
         """
         config, files = load_bundle(folder, _KIND)
+        if config.get("lora") is not None:
+            weights = load_file(files["weights.safetensors"])
+            return cls._load_adapted(folder, config, weights).to(device)
         try:
             if config.get("decoder") is not None:
                 config["decoder"] = DecoderConfig(**config["decoder"])
@@ -218,7 +275,28 @@ class AMER(nn.Module):
             raise ValueError(f"{folder}: not a model this version can load: {error}") from error
         return model.to(device)
 
-    def _loop(self, embeds: Tensor, mask: Tensor, m: int, feed: Any) -> Tensor:
+    @classmethod
+    def _load_adapted(
+        cls, folder: str | Path, config: dict[str, Any], weights: dict[str, Tensor]
+    ) -> AMER:
+        from amer_lite.pretrained import open_lm
+
+        try:
+            lora = LoRA(**config["lora"])
+            lm, _ = open_lm(lora.base)
+            model = cls.from_lm(lm, config["dim"], lora=lora, normalize=config["normalize"])
+            restore(model, weights)
+            expected = config["base_sha256"]
+        except (TypeError, KeyError, ValueError, RuntimeError) as error:
+            raise ValueError(f"{folder}: not a model this version can load: {error}") from error
+        if frozen_digest(model) != expected:
+            raise ValueError(
+                f"{folder}: was trained on other weights of {lora.base!r} than those found now; "
+                f"train again, or open the base that it was trained on"
+            )
+        return model
+
+    def _loop(self, embeds: Tensor, mask: Tensor, m: int, emit: _Emitter, feed: Any) -> Tensor:
         """The one autoregressive loop. ``feed(step, vector)`` returns what goes back in, (B, d)."""
         vectors: list[Tensor] = []
         cache = None
@@ -229,7 +307,7 @@ class AMER(nn.Module):
                     "the language model keeps no KV cache, without which later vectors would not "
                     "see the query: switch activation checkpointing off, or use feedback='gold'"
                 )
-            vectors.append(self._emit(hidden[:, -1]))
+            vectors.append(emit(hidden[:, -1]))
             if step + 1 < m:
                 embeds = self._read(feed(step, vectors[-1]))[:, None]
                 mask = F.pad(mask, (0, 1), value=True)
@@ -237,11 +315,6 @@ class AMER(nn.Module):
 
     def _read(self, vectors: Tensor) -> Tensor:
         return self.input_projection(vectors.to(self.input_projection.weight.dtype))
-
-    def _emit(self, hidden: Tensor) -> Tensor:
-        # float32 from here on: half-precision norms overflow, and rounding moves neighbours.
-        vectors = self.output_projection(hidden).float()
-        return F.normalize(vectors, dim=-1) if self.config.normalize else vectors
 
     def _embed_prefix(self, prefix: Prefix) -> tuple[Tensor, Tensor]:
         """Embeddings (B, L, width) and mask (B, L), every row moved to end at the last column."""
@@ -273,6 +346,30 @@ class AMER(nn.Module):
         _check_rows(gold_mask.any(1), "golds: empty gold set")
         _check_rows(torch.isfinite(golds).flatten(1).all(1), "golds: NaN or infinite values")
         return golds, gold_mask
+
+
+class _Emitter:
+    """Hidden state (B, width) → vector (B, d); remembers where the pointer has looked."""
+
+    def __init__(self, model: AMER, prefix: Prefix) -> None:
+        self.model = model
+        self.attention: list[Tensor] = []
+        if model.pointer is not None:
+            weight = model.pointer.key.weight
+            self.mask = prefix.mask.to(weight.device)
+            states = prefix.values.to(weight.device, weight.dtype)
+            self.states = states.masked_fill(~self.mask[..., None], 0)
+            self.seen = states.new_zeros(self.mask.shape)
+
+    def __call__(self, hidden: Tensor) -> Tensor:
+        # float32 from here on: half-precision norms overflow, and rounding moves neighbours.
+        vectors = self.model.output_projection(hidden).float()
+        if self.model.pointer is not None:
+            place, attention = self.model.pointer(hidden, self.states, self.mask, self.seen)
+            vectors = vectors + place.float()
+            self.attention.append(attention)
+            self.seen = self.seen + attention
+        return F.normalize(vectors, dim=-1) if self.model.config.normalize else vectors
 
 
 class _Matched:

@@ -15,7 +15,7 @@ from amer_lite.model import AMER
 from amer_lite.prefix import Prefix
 from amer_lite.types import Example, Run
 
-Merge = Literal["round_robin", "max_score", "rrf", "soft_sum"]
+Merge = Literal["round_robin", "max_score", "rrf", "soft_sum", "mixture"]
 
 _MERGES: dict[str, Callable[[Hits, np.ndarray, VectorIndex, int], Merged]] = {
     "round_robin": lambda hits, vectors, index, k: merging.round_robin(hits.rows, k),
@@ -24,6 +24,7 @@ _MERGES: dict[str, Callable[[Hits, np.ndarray, VectorIndex, int], Merged]] = {
     "soft_sum": lambda hits, vectors, index, k: merging.soft_sum(
         hits.rows, vectors, index.vectors, k
     ),
+    "mixture": lambda hits, vectors, index, k: merging.mixture(hits.scores, hits.rows, k),
 }
 
 

@@ -12,9 +12,10 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +44,14 @@ def _staged(folder: Path, name: str) -> Iterator[Path]:
 def _publish(staged: Path, path: Path) -> None:
     with staged.open("rb") as file:
         os.fsync(file.fileno())
-    umask = os.umask(0)  # mkstemp makes private files; give the mode that open() would have given
-    os.umask(umask)
-    staged.chmod(0o666 & ~umask)
+    staged.chmod(0o666 & ~_umask())  # mkstemp makes private files; now as open() would have made it
     staged.replace(path)
+
+
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
 
 
 @contextmanager
@@ -55,6 +60,29 @@ def atomic_path(path: Path) -> Iterator[Path]:
     with _staged(path.parent, path.name) as staged:
         yield staged
         _publish(staged, path)
+
+
+@contextmanager
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside ``folder``; rename it to ``folder`` if the block succeeds.
+
+    For content that is the same whoever writes it: if ``folder`` is there by then, it stays.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staged = Path(tempfile.mkdtemp(prefix=folder.name + ".tmp-", dir=folder.parent))
+    try:
+        yield staged
+        for path in staged.rglob("*"):
+            if path.is_file():
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+        staged.chmod(0o777 & ~_umask())
+        with suppress(OSError):  # another process was faster
+            staged.rename(folder)
+        if not folder.is_dir():
+            raise OSError(f"{folder}: could not be written; is there a file of that name?")
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -9,18 +9,25 @@ import operator
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from amer_lite.checkpoint import Checkpoint, resume, save, snapshot
-from amer_lite.matching import Pairing, set_info_nce
+from amer_lite.batches import Batch, Batches
+from amer_lite.checkpoint import Checkpoint, restore, resume, save, snapshot
+from amer_lite.matching import Pairing, set_info_nce, single_info_nce
 from amer_lite.model import AMER, Feedback
 from amer_lite.prefix import Prefix
+from amer_lite.processes import Processes
 from amer_lite.storage import MANIFEST
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+Autocast = Literal["bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -33,13 +40,20 @@ class TrainConfig:
         batch_size: queries a step.
         learning_rate: peak; linear warm-up over the share ``warmup`` of the steps, then linear
             decay to zero.
-        weight_decay: on matrices only (AdamW).
+        weight_decay, epsilon: of AdamW; weights decay in matrices only.
         max_grad_norm: gradients are clipped to this norm.
         temperature, pairing, masked: see :func:`amer_lite.matching.set_info_nce`.
+        anchored: the first vector is a single-vector retriever: its loss is
+            :func:`amer_lite.matching.single_info_nce` over all golds, and that of the other m − 1
+            is added to it. Where golds lie close together, the first stands among them.
         feedback: see :meth:`amer_lite.model.AMER.rollout`.
         sampling_cap: with scheduled feedback, the probability of feeding back the prediction rises
             linearly with progress up to this cap.
         negatives: documents drawn from the corpus per query, on top of in-batch golds.
+        accumulate: parts in which a step's batch is computed, in turn on one process, shared out
+            among several. Each query still has all candidates of the batch, since documents are
+            frozen: the gradient is that of the whole batch, up to rounding and dropout.
+        autocast: compute the model in bfloat16, where that is safe, over float32 weights; or None.
         evaluate_every: steps between two evaluations, which are also the checkpoints.
         seed: of batches, gold order, negatives, sampling and dropout.
     """
@@ -50,18 +64,22 @@ class TrainConfig:
     learning_rate: float = 1e-3
     warmup: float = 0.05
     weight_decay: float = 0.01
+    epsilon: float = 1e-8
     max_grad_norm: float = 5.0
     temperature: float = 0.05
     pairing: Pairing = "hungarian"
     masked: bool = True
+    anchored: bool = False
     feedback: Feedback = "predicted"
     sampling_cap: float = 0.8
     negatives: int = 0
+    accumulate: int = 1
+    autocast: Autocast | None = None
     evaluate_every: int = 100
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("steps", "m", "batch_size", "evaluate_every"):
+        for name in ("steps", "m", "batch_size", "accumulate", "evaluate_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"TrainConfig.{name} must be ≥ 1, got {getattr(self, name)}")
         for name, known in (("pairing", get_args(Pairing)), ("feedback", get_args(Feedback))):
@@ -70,7 +88,16 @@ class TrainConfig:
                     f"TrainConfig.{name} {getattr(self, name)!r} is unknown; "
                     f"choose one of {', '.join(known)}"
                 )
-        for name in ("learning_rate", "max_grad_norm", "temperature"):
+        if self.autocast not in (None, *get_args(Autocast)):
+            raise ValueError(f"TrainConfig.autocast must be 'bfloat16' or None: {self.autocast!r}")
+        if self.anchored and self.m < 2:
+            raise ValueError(f"TrainConfig.anchored needs m ≥ 2, got m={self.m}")
+        if self.batch_size < self.accumulate:
+            raise ValueError(
+                f"TrainConfig: a batch of {self.batch_size} has no {self.accumulate} parts; "
+                f"lower accumulate"
+            )
+        for name in ("learning_rate", "epsilon", "max_grad_norm", "temperature"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"TrainConfig.{name} must be > 0, got {getattr(self, name)}")
         for name in ("warmup", "sampling_cap"):
@@ -136,12 +163,17 @@ def fit(
     *,
     folder: str | Path | None = None,
     progress: bool = True,
+    accelerator: Accelerator | None = None,
 ) -> list[Checkpoint]:
     """Train ``model`` in place and leave it with the weights of its best evaluation.
 
     Every random choice of step t depends on (seed, t) alone, so a run that was killed and started
     again with the same ``folder`` gives the same numbers as one that was not. The caller's random
     state is left as it was.
+
+    Under ``accelerate launch`` every process calls this with the same arguments. Each computes its
+    share of the parts of a batch, gradients are summed, and all of them take the same step; the
+    first one evaluates and writes. The number of processes changes nothing but rounding.
 
     Args:
         model: on its device; trained in its current dtype.
@@ -151,19 +183,30 @@ def fit(
             saturates long before retrieval does. Called without gradients.
         folder: where to keep the checkpoint to resume from; none is kept if None.
         progress: show a progress bar.
+        accelerator: of several processes, each with its model on its own device; None for one.
 
     Returns:
         One :class:`~amer_lite.checkpoint.Checkpoint` per evaluation, the last at the last step.
 
     Raises:
-        ValueError: a non-finite loss or score, or a ``folder`` that holds another run.
+        ValueError: a non-finite loss or score, a ``folder`` that holds another run, or parts that
+            cannot be shared out among the processes.
         FileExistsError: ``folder`` is a file.
     """
+    processes = Processes(accelerator)
+    if config.accumulate % processes.size:
+        raise ValueError(
+            f"fit: accumulate={config.accumulate} parts cannot be shared out among "
+            f"{processes.size} processes; make it a multiple"
+        )
     if folder is not None:
         Path(folder).mkdir(parents=True, exist_ok=True)
     model.train()
     optimizer = torch.optim.AdamW(
-        _decay_matrices(model, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.98)
+        _decay_matrices(model, config.weight_decay),
+        lr=config.learning_rate,
+        betas=(0.9, 0.98),
+        eps=config.epsilon,
     )
     history: list[Checkpoint] = []
     best = snapshot(model)
@@ -172,112 +215,77 @@ def fit(
     if folder is not None and (Path(folder) / MANIFEST).exists():
         history, best = resume(Path(folder), run, model, optimizer)
         start = history[-1].step
-    batches = _Batches(data, config)
+    batches = Batches(data, config)
     losses: list[float] = []
     device = model.input_projection.weight.device
-    bar = tqdm(range(start, config.steps), initial=start, total=config.steps, disable=not progress)
+    silent = not progress or processes.rank > 0
+    bar = tqdm(range(start, config.steps), initial=start, total=config.steps, disable=silent)
     with torch.random.fork_rng():
         for step in bar:
-            torch.manual_seed(config.seed * 1_000_003 + step)  # dropout of this step
             for group in optimizer.param_groups:
                 group["lr"] = config.learning_rate * _schedule(config, step)
-            loss = _loss(model, batches.at(step), data.documents, config, step, device)
-            if not torch.isfinite(loss):
-                raise ValueError(f"fit: loss is {loss.item()} at step {step}; lower learning_rate")
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            total = torch.zeros((), device=device)
+            for part, batch in batches.parts(step, processes.rank, processes.size):
+                torch.manual_seed(config.seed * 1_000_003 + step + part * 1_000_000_007)  # dropout
+                loss = _loss(model, batch, data.documents, config, step, device)
+                if not torch.isfinite(loss):
+                    raise ValueError(f"fit: loss is {loss} at step {step}; lower learning_rate")
+                loss.backward()
+                total += loss.detach()
+            processes.add_up(model, total)
             nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
             optimizer.step()
-            losses.append(loss.item())
+            losses.append(total.item())
             if (step + 1) % config.evaluate_every and step + 1 < config.steps:
                 continue
-            score = _evaluate(model, evaluate)
+            score = processes.agree(lambda: _evaluate(model, evaluate), device)
             if not history or score > max(past.score for past in history):
                 best = snapshot(model)
             history.append(Checkpoint(step + 1, float(np.mean(losses)), score))
             losses.clear()
             bar.set_postfix(loss=f"{history[-1].loss:.3f}", dev=f"{score:.4f}")
-            if folder is not None:
+            if folder is not None and processes.rank == 0:
                 save(Path(folder), run, model, optimizer, history, best)
-    model.load_state_dict(best)
+    restore(model, best)
     return history
-
-
-@dataclass(frozen=True)
-class _Batch:
-    prefix: Prefix
-    rows: Tensor  # (B, n) int64, golds in a random order
-    mask: Tensor  # (B, n) bool
-    negatives: Tensor | None  # (negatives · B,) int64
-    generator: torch.Generator
-
-
-class _Batches:
-    """The batch of any step, from the seed and the step alone."""
-
-    def __init__(self, data: TrainData, config: TrainConfig) -> None:
-        self.data, self.config = data, config
-        self.size = min(config.batch_size, len(data.golds))
-        self.per_epoch = len(data.golds) // self.size
-        width = max(len(rows) for rows in data.golds)
-        self.rows = torch.zeros(len(data.golds), width, dtype=torch.long)
-        self.mask = torch.zeros(len(data.golds), width, dtype=torch.bool)
-        for i, rows in enumerate(data.golds):
-            self.rows[i, : len(rows)] = torch.as_tensor(rows)
-            self.mask[i, : len(rows)] = True
-
-    def at(self, step: int) -> _Batch:
-        epoch, place = divmod(step, self.per_epoch)
-        order = np.random.default_rng((self.config.seed, 0, epoch)).permutation(len(self.rows))
-        chosen = torch.from_numpy(order[place * self.size : (place + 1) * self.size])
-        seed = np.random.SeedSequence((self.config.seed, 1, step)).generate_state(1)[0]
-        generator = torch.Generator().manual_seed(int(seed))
-        mask = self.mask[chosen]
-        key = torch.rand(mask.shape, generator=generator).masked_fill(~mask, torch.inf)
-        shuffle = key.argsort(1)
-        negatives = None
-        if self.config.negatives:
-            drawn = (self.config.negatives * len(chosen),)
-            negatives = torch.randint(len(self.data.documents), drawn, generator=generator)
-        return _Batch(
-            self.data.prefix.select(chosen),
-            self.rows[chosen].gather(1, shuffle),
-            mask.gather(1, shuffle),
-            negatives,
-            generator,
-        )
 
 
 def _loss(
     model: AMER,
-    batch: _Batch,
+    batch: Batch,
     documents: Tensor,
     config: TrainConfig,
     step: int,
     device: torch.device,
 ) -> Tensor:
     golds, mask = documents[batch.rows].to(device), batch.mask.to(device)
-    vectors = model.rollout(
-        batch.prefix,
-        golds,
-        mask,
-        m=config.m,
-        feedback=config.feedback,
-        sampling=config.sampling_cap * step / config.steps,
-        generator=batch.generator,
-    )
+    with torch.autocast(device.type, torch.bfloat16, enabled=config.autocast is not None):
+        vectors = model.rollout(
+            batch.prefix,
+            golds,
+            mask,
+            m=config.m,
+            feedback=config.feedback,
+            sampling=config.sampling_cap * step / config.steps,
+            generator=batch.generator,
+        )
     extra = batch.negatives
-    return set_info_nce(
-        vectors,
-        golds,
-        mask,
-        pairing=config.pairing,
-        masked=config.masked,
-        gold_ids=batch.rows.to(device),
-        negatives=None if extra is None else documents[extra].to(device),
-        negative_ids=None if extra is None else extra.to(device),
-        temperature=config.temperature,
+    shared: dict[str, Any] = {
+        "gold_ids": batch.rows.to(device),
+        "negatives": None if extra is None else documents[extra].to(device),
+        "negative_ids": None if extra is None else extra.to(device),
+        "temperature": config.temperature,
+    }
+    of_golds, of_pairs = batch.shares
+    anchor = torch.zeros((), device=device)
+    if config.anchored:
+        anchor = of_golds * single_info_nce(vectors[:, 0], golds, mask, **shared)
+        vectors = vectors[:, 1:]
+    matched = set_info_nce(
+        vectors, golds, mask, pairing=config.pairing, masked=config.masked, **shared
     )
+    return anchor + of_pairs * matched
 
 
 def _schedule(config: TrainConfig, step: int) -> float:
@@ -314,8 +322,8 @@ def _fingerprint(model: AMER, data: TrainData, config: TrainConfig) -> dict[str,
         digest.update(part.contiguous().numpy().tobytes())
     digest.update(json.dumps([[int(r) for r in rows] for rows in data.golds]).encode())
     weights = hashlib.sha256()
-    for value in snapshot(model).values():
-        weights.update(value.contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    for value in model.state_dict().values():
+        weights.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     trained = [name for name, value in model.named_parameters() if value.requires_grad]
     architecture = json.dumps([asdict(model.config), trained], sort_keys=True, default=str)
     return {

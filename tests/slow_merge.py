@@ -1,4 +1,4 @@
-"""The four merges as plain loops, one query and one hit at a time: oracle and yardstick.
+"""The merges as plain loops, one query and one hit at a time: oracle and yardstick.
 
 Names, arguments and meaning are those of ``amer_lite.merge``; arrays become nested lists first,
 since Python walks lists several times as fast as arrays.
@@ -53,6 +53,29 @@ def rrf(rows: Rows, k: int, c: float = 60) -> Merged:
         return [(total[row], row, finder[row]) for row in ranked[:k]]
 
     return _stack([merge(lists) for lists in rows.tolist()], k)
+
+
+def mixture(scores: Scores, rows: Rows, k: int, tau: float) -> Merged:
+    def merge(values: list[list[float]], lists: list[list[int]]) -> list[Hit]:
+        total: dict[int, float] = {}
+        finder: dict[int, int] = {}
+        norm = [
+            sum(math.exp((v - _top(*pair)) / tau) for v, r in zip(*pair, strict=True) if r >= 0)
+            for pair in zip(values, lists, strict=True)
+        ]
+        for row, vector, rank in _turns(lists):
+            top = _top(values[vector], lists[vector])
+            share = math.exp((values[vector][rank] - top) / tau) / norm[vector] / len(lists)
+            total[row] = total.get(row, 0.0) + share
+            finder.setdefault(row, vector)
+        ranked = sorted(total, key=lambda row: -float(np.float32(total[row])))
+        return [(total[row], row, finder[row]) for row in ranked[:k]]
+
+    return _stack([merge(*pair) for pair in zip(scores.tolist(), rows.tolist(), strict=True)], k)
+
+
+def _top(values: list[float], rows: list[int]) -> float:
+    return max((value for value, row in zip(values, rows, strict=True) if row >= 0), default=0.0)
 
 
 def soft_sum(

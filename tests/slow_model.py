@@ -13,6 +13,7 @@ def rollout(model: AMER, prefix: Prefix, m: int, fed: Tensor | None = None) -> T
     """(B, m, d) for a prefix without padding; ``fed`` (B, m − 1, d) replaces predictions."""
     start = model.backbone.embed(prefix.values)
     vectors: list[Tensor] = []
+    seen = torch.zeros(prefix.mask.shape)
     for step in range(m):
         inputs = (
             torch.stack(vectors, 1) if vectors else start.new_zeros(len(start), 0, model.config.dim)
@@ -22,7 +23,9 @@ def rollout(model: AMER, prefix: Prefix, m: int, fed: Tensor | None = None) -> T
         embeds = torch.cat([start, model.input_projection(inputs)], 1)
         mask = torch.ones(embeds.shape[:2], dtype=torch.bool)
         hidden, _ = model.backbone(embeds, mask)
-        vectors.append(
-            torch.nn.functional.normalize(model.output_projection(hidden[:, -1]), dim=-1)
-        )
+        vector = model.output_projection(hidden[:, -1])
+        if model.pointer is not None:
+            place, attention = model.pointer(hidden[:, -1], prefix.values, prefix.mask, seen)
+            vector, seen = vector + place, seen + attention
+        vectors.append(torch.nn.functional.normalize(vector, dim=-1))
     return torch.stack(vectors, 1)

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amer_lite import encoders
+from amer_lite import encoders, text_cache
 from amer_lite.encoders import SentenceEncoder
 from amer_lite.prefix import Prefix
 
@@ -43,8 +43,8 @@ def cached(
     minilm: SentenceEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> SentenceEncoder:
     """The same model with an empty cache of shards of two texts."""
-    monkeypatch.setattr(encoders, "SHARD", 2)
-    monkeypatch.setattr(encoders, "_load", lambda name, device: minilm._model)
+    monkeypatch.setattr(text_cache, "SHARD", 2)
+    monkeypatch.setattr(encoders, "_load", lambda *arguments: minilm._model)
     return SentenceEncoder(cache=tmp_path / "cache")
 
 

@@ -55,6 +55,33 @@ def test_rrf_is_the_loop(case: tuple[Rows, Scores, int], c: float) -> None:
     assert_same(merge.rrf(rows, k, c), slow_merge.rrf(rows, k, c))
 
 
+@given(ragged(), st.sampled_from([0.05, 1.0, 1e6]))
+def test_mixture_is_the_loop(case: tuple[Rows, Scores, int], tau: float) -> None:
+    rows, scores, k = case
+    ours, slow = merge.mixture(scores, rows, k, tau), slow_merge.mixture(scores, rows, k, tau)
+    # Sums of equal shares in another order may differ in their last digit, and so may their rank.
+    np.testing.assert_allclose(ours.scores, slow.scores, rtol=1e-5, atol=1e-30)
+    real = rows[(rows >= 0)]
+    assert all(set(row[row >= 0].tolist()) <= set(real.tolist()) for row in ours.rows)
+    for found, score, expected in zip(ours.rows, ours.scores, slow.rows, strict=True):
+        score = score[found >= 0]
+        if (score[1:] < 0.999 * score[:-1]).all():  # no ties: the same order
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_mixture_takes_turns_where_lists_differ_and_votes_where_they_agree() -> None:
+    apart = np.array([[[0, 1, 2], [3, 4, 5]]])
+    sure_and_unsure = np.array([[[0.9, 0.3, 0.2], [0.51, 0.5, 0.49]]], np.float32)
+    merged = merge.mixture(sure_and_unsure, apart, 6)
+    # the sure list has its first place at once, then the unsure one has all of its hits
+    assert merged.rows.tolist() == [[0, 3, 4, 5, 1, 2]]
+    assert merged.found_by.tolist() == [[0, 1, 1, 1, 0, 0]]
+    np.testing.assert_allclose(merged.scores.sum(), 1, rtol=1e-6)
+    agreed = np.array([[[0, 1, 2], [3, 1, 4]]])
+    even = np.array([[[0.5, 0.49, 0.1], [0.5, 0.49, 0.1]]], np.float32)
+    assert merge.mixture(even, agreed, 3).rows.tolist() == [[1, 0, 3]]
+
+
 @settings(deadline=None)
 @given(ragged(), st.integers(0, 2**32))
 def test_soft_sum_is_the_loop(case: tuple[Rows, Scores, int], seed: int) -> None:
@@ -173,6 +200,7 @@ def test_bad_rows(rows: Rows, k: int, message: str) -> None:
         lambda: merge.round_robin(rows, k),
         lambda: merge.max_score(np.zeros(rows.shape, np.float32), rows, k),
         lambda: merge.rrf(rows, k),
+        lambda: merge.mixture(np.zeros(rows.shape, np.float32), rows, k),
         lambda: merge.soft_sum(rows, QUERIES, lambda r: np.ones((len(r), 5), np.float32), k),
     ):
         with pytest.raises(ValueError, match=message):
@@ -184,8 +212,9 @@ def test_other_bad_input() -> None:
     with pytest.raises(ValueError, match="differ in shape"):
         merge.max_score(scores[:, :, :2], ROWS, 1)
     scores[1, 2, 3] = np.nan
-    with pytest.raises(ValueError, match="nan at query 1, list 2, rank 3"):
-        merge.max_score(scores, ROWS, 1)
+    for rule in (merge.max_score, merge.mixture):
+        with pytest.raises(ValueError, match="nan at query 1, list 2, rank 3"):
+            rule(scores, ROWS, 1)
     for c in (-1.0, np.inf, np.nan):
         with pytest.raises(ValueError, match="c="):
             merge.rrf(ROWS, 1, c)
@@ -196,6 +225,8 @@ def test_other_bad_input() -> None:
     for tau in (0.0, -1.0, np.nan, np.inf):
         with pytest.raises(ValueError, match="tau="):
             merge.soft_sum(ROWS, QUERIES, ones, 1, tau)
+        with pytest.raises(ValueError, match="tau="):
+            merge.mixture(np.zeros(ROWS.shape, np.float32), ROWS, 1, tau)
     with pytest.raises(ValueError, match="do not fit"):
         merge.soft_sum(ROWS, QUERIES[:, :2], ones, 1)
     with pytest.raises(ValueError, match=r"vectors_of gave \(1, 4\)"):

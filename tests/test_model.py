@@ -38,8 +38,12 @@ LM_SIZES = {
 
 def build(kind: str) -> AMER:
     torch.manual_seed(0)
-    if kind == "decoder":
-        model = AMER(AMERConfig(DIM, decoder=DecoderConfig(STATE, width=24, layers=2, heads=3)))
+    if kind in ("decoder", "pointer"):
+        decoder = DecoderConfig(STATE, width=24, layers=2, heads=3)
+        model = AMER(AMERConfig(DIM, decoder=decoder, pointer=kind == "pointer"))
+        if model.pointer is not None:  # it starts with zeros
+            nn.init.normal_(model.pointer.query.weight)
+            nn.init.normal_(model.output_projection.weight, std=0.1)
     else:
         model = AMER(AMERConfig(DIM, lm={"model_type": kind, **LM_SIZES[kind]}))
     # Random projections at the default scale hardly move the hidden state: make feedback matter.
@@ -53,7 +57,7 @@ def prefix_for(kind: str, lengths: list[int], side: str = "right") -> Prefix:
     mask = torch.arange(width) < torch.tensor(lengths)[:, None]
     if side == "left":
         mask = mask.flip(1)
-    if kind == "decoder":
+    if kind in ("decoder", "pointer"):
         tokens = [torch.randn(n, STATE, generator=generator) for n in lengths]
         values = torch.full((len(lengths), width, STATE), 7.0)
     else:
@@ -68,7 +72,7 @@ def golds_for(n: int = M, seed: int = 2) -> Tensor:
     return nn.functional.normalize(torch.randn(B, n, DIM, generator=generator), dim=-1)
 
 
-@pytest.fixture(params=["decoder", *LM_SIZES])
+@pytest.fixture(params=["decoder", "pointer", *LM_SIZES])
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

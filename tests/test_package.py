@@ -45,6 +45,13 @@ def test_constraints_pin_everything_we_ask_for() -> None:
         assert name in pinned, f"{name} is asked for and not pinned in constraints.txt"
 
 
+def test_packages_of_weights_are_pinned_alike() -> None:
+    lines = (ROOT / "requirements-models.txt").read_text().splitlines()
+    exact = {line for line in lines if line and not line.startswith("#")}
+    assert exact and exact <= set((ROOT / "constraints.txt").read_text().splitlines())
+    assert all("==" in line for line in exact)  # their content is checked by digest
+
+
 def test_the_readmes_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert code is not None

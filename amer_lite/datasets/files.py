@@ -64,6 +64,18 @@ def load(
         doc = record.new_id("id", texts)
         title, text = record.value("title", str, ""), record.text("text")
         texts[doc] = f"{title} {text}" if title else text
+    return over(texts, queries, name, fractions, seed, str(corpus))
+
+
+def over(
+    texts: Mapping[str, str],
+    queries: Files,
+    name: str = "files",
+    fractions: Mapping[str, float] = FRACTIONS,
+    seed: int = 0,
+    corpus: str = "the corpus",
+) -> Dataset:
+    """As :func:`load`, over documents that are read already; ``corpus`` names them in errors."""
     splits: dict[str, list[Example]] = {}
     seen: dict[str, str] = {}  # query id to the place where it stands
     paths = by_split(queries)
@@ -93,7 +105,7 @@ def load(
     return Dataset(name, texts, split(splits[""], fractions, seed), source)
 
 
-def _golds(record: Record, texts: Mapping[str, str], corpus: str | Path) -> Sequence[str]:
+def _golds(record: Record, texts: Mapping[str, str], corpus: str) -> Sequence[str]:
     golds = record.value("golds", list)
     if not golds:
         raise ValueError(f"{record.where}: field 'golds' is empty; give at least one document id")
@@ -171,7 +183,7 @@ class Record:
 
 def read_jsonl(path: str | Path) -> Iterator[Record]:
     """The objects of a JSONL file, one a line; blank lines are skipped. Plain or ``.gz``."""
-    for number, line in _lines(Path(path)):
+    for number, line in read_lines(Path(path)):
         where = f"{path}, line {number}"
         if line.isspace():
             continue
@@ -193,7 +205,7 @@ def read_jsonl(path: str | Path) -> Iterator[Record]:
 def read_json(path: str | Path) -> list[Record]:
     """The objects of a file that is one JSON array. Plain or ``.gz``."""
     try:
-        value = json.loads("".join(line for _, line in _lines(Path(path))))
+        value = json.loads("".join(line for _, line in read_lines(Path(path))))
     except json.JSONDecodeError as error:
         raise ValueError(
             f"{path}, line {error.lineno}, column {error.colno}: not JSON ({error.msg}); expected "
@@ -203,7 +215,8 @@ def read_json(path: str | Path) -> list[Record]:
     return [Record(at := f"{path}, record {i}", _object(at, item)) for i, item in items]
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Numbers and lines of a UTF-8 file, plain or ``.gz``, read one at a time."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; check the path (now in {Path.cwd()})")
     try:

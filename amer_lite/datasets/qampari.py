@@ -110,15 +110,15 @@ def _question(
         cluster: list[str] = []
         for proof in answer.records("proof"):
             text = proof.value("proof_text", str)
-            title = _title(proof.value("found_in_url", str, ""))
+            page = title(proof.value("found_in_url", str, ""))
             if not text.strip():
                 continue
-            on_page = pages.get(normalise(title), [])
+            on_page = pages.get(normalise(page), [])
             found = [doc for doc, passage in on_page if words(text) in passage]
             if not found:
-                found = [f"p-{fingerprint(f'{title} {text}')}"]
-                parts.setdefault(found[0], (title, text))
-                repairs["proofs_outside"].append(f"{question!r}: {title!r} {text[:60]!r}")
+                found = [f"p-{fingerprint(f'{page} {text}')}"]
+                parts.setdefault(found[0], (page, text))
+                repairs["proofs_outside"].append(f"{question!r}: {page!r} {text[:60]!r}")
             cluster += found
         if cluster:
             golds.append(cluster)
@@ -127,6 +127,6 @@ def _question(
     return Question(record.where, question, record.text("question_text"), golds, answers)
 
 
-def _title(url: str) -> str:
+def title(url: str) -> str:
     """The title of a Wikipedia page, from its address."""
     return unquote(url.partition("/wiki/")[2]).replace("_", " ")

@@ -74,7 +74,7 @@ def who_finds_what(
         k: ranks up to k count as found: a line marks it.
     """
     fig = go.Figure()
-    symbols = ("star", "circle", "square", "diamond", "cross", "triangle-up")
+    symbols = ("star", "circle", "square", "diamond", "cross", "triangle-up", "x", "triangle-down")
     colours = (GREY, *PALETTE)
     worst = max(rank for word in ranks for vector in word for rank in vector)
     deepest = max(len(texts) for texts in definitions)

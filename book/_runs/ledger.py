@@ -27,15 +27,16 @@ class Ledger:
     """Records of ``data/results/<name>.json``, one line a record, each with its origin.
 
     Args:
-        name: of the file, and of the module ``book._runs.<name>`` that is its command.
+        name: of the file.
+        module: ``book._runs.<module>`` is the command that writes; the file's name if None.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, module: str | None = None) -> None:
         self.path = RESULTS / f"{name}.json"
         self.records = self._read()
         self.origin = {
             "live_or_recorded": "recorded",
-            "command": f"python -m book._runs.{name}",
+            "command": f"python -m book._runs.{module or name}",
             "machine": f"{platform.machine()}, {torch.get_num_threads()} thread(s)",
             "versions": {
                 package: version(package) for package in ("torch", "numpy", "faiss-cpu", "scipy")

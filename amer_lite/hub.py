@@ -1,0 +1,94 @@
+"""Opening published weights: out of an installed package, a local folder, or a model hub."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from amer_lite.storage import sha256
+
+# Read when huggingface_hub is first imported: without a network, fail instead of hanging.
+os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", "5")
+os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", "10")
+
+T = TypeVar("T")
+
+
+def packaged(package: str, file: str, digest: str) -> Path | None:
+    """A file inside an installed package, which is not imported; None without the package.
+
+    Raises:
+        ValueError: the file's sha256 is not ``digest``.
+    """
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        return None
+    path = Path(spec.origin).parent / file
+    if (found := sha256(path)) != digest:
+        raise ValueError(
+            f"{path}: sha256 {found}, expected {digest}; install {package.replace('_', '-')} again"
+        )
+    return path
+
+
+def open_model(load: Callable[[bool], T], name: str, hub_name: str) -> T:
+    """What ``load(local_files_only)`` returns: from this machine if it is here, else from the hub.
+
+    Args:
+        load: opens the model; asks no network if its argument is True.
+        name: as the user gave it.
+        hub_name: ``owner/model``, as the hub knows it.
+
+    Raises:
+        FileNotFoundError: it is not on this machine and cannot be fetched.
+    """
+    try:
+        return load(True)
+    except (OSError, ValueError) as local:
+        if Path(name).is_dir():
+            raise FileNotFoundError(f"{name}: not a complete saved model: {local}") from local
+    import huggingface_hub
+
+    try:
+        # One question with a time limit: the client itself would retry for a minute.
+        huggingface_hub.HfApi().model_info(hub_name, timeout=5)
+        return load(False)
+    except Exception as error:  # the client's own errors differ from version to version
+        raise FileNotFoundError(
+            f"model {name!r} is not on this machine and cannot be fetched "
+            f"({type(error).__name__}: {error}); check the name, connect to the network, unset "
+            f"HF_HUB_OFFLINE if it is set, or give the path of a saved model"
+        ) from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without transformers' progress bars, one per weight: noise on a page."""
+    from transformers.utils import logging
+
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if bars:
+            logging.enable_progress_bar()
+
+
+def fingerprint(model: nn.Module, *parts: str) -> str:
+    """Digest of a model's modules and weights, and of whatever else decides what it computes."""
+    digest = hashlib.sha256(repr(model).encode())
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    for part in parts:
+        digest.update(part.encode())
+    return digest.hexdigest()

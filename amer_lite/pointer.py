@@ -1,0 +1,60 @@
+"""Where in the query a vector looks: attention over the prefix's own states, with a memory.
+
+A frozen encoder's embedding of a query is the mean of its token states. A pointer starts there, and
+learns to take the mean over *some* of the tokens instead: for a query with several parts, over
+those of one part. What it says is then a place in document space that the encoder itself would
+name, also for words that training has never seen. Source: pointer networks (arXiv 1506.03134); the
+memory of what was looked at is the coverage of arXiv 1704.04368.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Pointer(nn.Module):
+    """Attention of one hidden state over the states of a prefix.
+
+    Args:
+        width: of the hidden states.
+        state_dim: of the prefix's states.
+        dim: of the document space. Document space is read off the states by ``basis``.
+
+    Attributes:
+        basis: (dim, state_dim) buffer, not trained: the first ``dim`` coordinates of a state. For
+            compressed documents copy the compression into it.
+        coverage: how strongly a token is avoided that earlier vectors have looked at.
+    """
+
+    basis: Tensor
+
+    def __init__(self, width: int, state_dim: int, dim: int) -> None:
+        super().__init__()
+        self.query = nn.Linear(width, width, bias=False)
+        nn.init.zeros_(self.query.weight)  # even attention: the mean of all tokens
+        self.key = nn.Linear(state_dim, width, bias=False)
+        self.coverage = nn.Parameter(torch.tensor(5.0))
+        self.weight = nn.Parameter(torch.tensor(1.0))
+        self.register_buffer("basis", torch.eye(dim, state_dim))
+
+    def forward(
+        self, hidden: Tensor, states: Tensor, mask: Tensor, seen: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The place that is pointed at, and the attention.
+
+        Args:
+            hidden: (B, width).
+            states: (B, L, state_dim) float.
+            mask: (B, L) bool.
+            seen: (B, L) float, attention of earlier vectors, summed.
+
+        Returns:
+            (B, dim) of length ``weight``, and (B, L) attention whose rows sum to one.
+        """
+        scores = torch.einsum("bw,blw->bl", self.query(hidden), self.key(states))
+        scores = scores / hidden.shape[1] ** 0.5 - self.coverage * seen
+        attention = scores.masked_fill(~mask, -torch.inf).softmax(1)
+        place = torch.einsum("bl,bls->bs", attention, states) @ self.basis.T
+        return self.weight * F.normalize(place, dim=-1), attention

@@ -1,0 +1,187 @@
+"""The recorded run of chapters 11 and 12: one vector against several on real text.
+
+    python -m book._runs.real [world ...] [--ambigqa FOLDER]
+
+For every world (`book._runs.worlds`) and both models: tunes temperature or learning rate on dev
+with seed 0, the same grid for both, then trains three seeds and looks at test once. The recipe is
+the same in all worlds: its number of vectors, its loss and its merge were chosen on the dev queries
+of *many intents* and *ambiguous words*. The merge has no constant of its own: it is the softmax
+that the model was trained as.
+Writes ``data/results/real.json`` after every training; started again, it goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from amer_lite import AMER, AMERConfig, DecoderConfig, TrainConfig, fit, metrics
+from amer_lite.checkpoint import restore, snapshot
+from amer_lite.index import search_sets
+from amer_lite.merge import mixture
+from amer_lite.retrieval import as_run
+from amer_lite.types import Run
+from book._runs.ledger import Ledger, Record
+from book._runs.worlds import WORLDS, Point, World
+
+SEEDS = (1, 2, 3)
+CUTS = (10, 100)
+MODELS = {"single": 1, "amer-anchored": 6}  # vectors
+
+
+def build(world: World, seed: int, pointer: bool = True) -> AMER:
+    """A small decoder; untrained, all vectors of one with a pointer are the encoder's embedding."""
+    torch.manual_seed(seed)
+    states = world.train.prefix.values.shape[2]
+    decoder = DecoderConfig(state_dim=states, width=384, layers=1, heads=6, dropout=0.1)
+    model = AMER(AMERConfig(dim=world.setting.dim, decoder=decoder, pointer=pointer))
+    if model.pointer is not None:
+        model.pointer.basis.copy_(world.basis)
+    return model
+
+
+def search(world: World, model: AMER, part: str, m: int, tau: float) -> Run:
+    """The 100 best documents of every query; ``tau`` is the temperature of training."""
+    vectors = model.generate(world.queries[part], m).numpy()
+    hits = search_sets(world.index, vectors, max(CUTS))
+    merged = mixture(hits.scores, hits.rows, max(CUTS), tau)  # of one list: the list
+    return as_run(merged, world.index, [example.id for example in world.examples[part]])
+
+
+def settings(world: World, m: int, point: Point, seed: int) -> TrainConfig:
+    """How both models are trained."""
+    temperature, rate = point
+    return TrainConfig(
+        steps=world.setting.steps,
+        m=m,
+        batch_size=world.setting.batch_size,
+        learning_rate=rate,
+        temperature=temperature,
+        pairing="coverage" if m == 1 else "hungarian",
+        masked=m > 1,
+        anchored=m > 1,
+        evaluate_every=world.setting.steps // 4,
+        seed=seed,
+    )
+
+
+def train(world: World, model: AMER, config: TrainConfig) -> dict[int, float]:
+    """The best of all evaluations on dev, the untrained model among them; step → dev score."""
+
+    def dev(model: AMER) -> float:
+        run = search(world, model, "dev", config.m, config.temperature)
+        return float(np.mean([metrics.recall(run, world.examples["dev"], k).mean() for k in CUTS]))
+
+    untrained, start = snapshot(model), dev(model)
+    history = fit(model, world.train, config, dev, progress=False)
+    if start >= max(past.score for past in history):
+        restore(model, untrained)
+    return {0: start} | {past.step: past.score for past in history}
+
+
+def measure(world: World, run: Run, part: str, single: Sequence[Record]) -> Iterator[Record]:
+    """MRecall and Recall in percent, on test also of subsets of the queries.
+
+    ``answered`` has a bit for every query, in hexadecimal digits, of which all golds were found;
+    ``p_value`` is McNemar's against the single vector of the same seed.
+    """
+    examples = world.examples[part]
+    subsets = {"all": np.ones(len(examples), bool), **(world.subsets if part == "test" else {})}
+    for metric in (metrics.mrecall, metrics.recall):
+        for k in CUTS:
+            values = metric(run, examples, k)
+            for subset, rows in subsets.items():
+                generator = np.random.default_rng(0)
+                low, high = metrics.bootstrap_mean(values[rows], 2000, 0.95, generator)
+                record: Record = {
+                    "split": part, "metric": metric.__name__, "k": k, "subset": subset,
+                    "queries": int(rows.sum()), "value": round(100 * values[rows].mean(), 3),
+                    "ci_low": round(100 * low, 3), "ci_high": round(100 * high, 3),
+                    "p_value": None,
+                }  # fmt: skip
+                if metric is metrics.mrecall and subset == "all":
+                    record["answered"] = np.packbits(values.astype(bool)).tobytes().hex()
+                    for other in single:
+                        if other.get("answered") and other["k"] == k:
+                            record["p_value"] = metrics.mcnemar_exact(values, answered(other))
+                yield record
+
+
+def answered(record: Record) -> np.ndarray:
+    """(Q,) float64 of 0 and 1: the queries of a record of MRecall all of whose golds were found."""
+    bits = np.unpackbits(np.frombuffer(bytes.fromhex(record["answered"]), np.uint8))
+    return bits[: record["queries"]].astype(np.float64)
+
+
+def record_encoder(ledger: Ledger, world: World, place: str) -> None:
+    """What the frozen encoder finds on test without any training."""
+    setting = {
+        "experiment": place, "dataset": world.setting.dataset, "dim": world.setting.dim,
+        "split": "test", "seed": 0, "model": "encoder", "m": 1, "merge": "none",
+    }  # fmt: skip
+    if not ledger.select(**setting):
+        start = time.perf_counter()
+        run = search(world, build(world, seed=0).eval(), "test", 1, 0.05)
+        ledger.add(setting, list(measure(world, run, "test", ())), time.perf_counter() - start)
+
+
+def record(ledger: Ledger, world: World, place: str, name: str, point: Point, seed: int) -> None:
+    """Train once and write down dev, and unless it is for tuning (seed 0) test."""
+    part = "test" if seed else "dev"
+    common = {
+        "experiment": place, "dataset": world.setting.dataset, "dim": world.setting.dim,
+        "split": part, "seed": seed,
+    }  # fmt: skip
+    m = MODELS[name]
+    setting = {**common, "model": name, "m": m, "merge": "none" if m == 1 else "mixture"}
+    setting |= {"temperature": point[0], "learning_rate": point[1]}
+    if ledger.select(**setting):
+        return
+    start = time.perf_counter()
+    model = build(world, seed)
+    curve = train(world, model, settings(world, m, point, seed))
+    wall = time.perf_counter() - start
+    single = ledger.select(**common, model="single")
+    found = list(measure(world, search(world, model, part, m, point[0]), part, single))
+    found += [
+        {"split": "dev", "metric": "mean recall", "k": None, "step": step,
+         "value": round(100 * score, 3)}
+        for step, score in curve.items()
+    ]  # fmt: skip
+    ledger.add(setting, found, wall)
+    shown = {(r["metric"], r["k"]): r["value"] for r in found if r.get("subset") == "all"}
+    print(place, name, point, seed, shown, f"{wall:.0f} s", flush=True)
+
+
+def tuned(ledger: Ledger, place: str, name: str) -> Point:
+    """Temperature and learning rate with the best mean recall on dev; of equals, the first."""
+    curves = ledger.select(experiment=place, model=name, seed=0, metric="mean recall")
+    best = max(curves, key=lambda r: r["value"])
+    return best["temperature"], best["learning_rate"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("worlds", nargs="*", default=list(WORLDS), choices=list(WORLDS))
+    parser.add_argument("--ambigqa", type=Path, help="folder of train_light and dev_light.json")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    for place in arguments.worlds:
+        ledger = Ledger("real")
+        world = World(place, arguments.ambigqa)
+        record_encoder(ledger, world, place)
+        for name in MODELS:
+            for point in world.setting.grid:
+                record(ledger, world, place, name, point, seed=0)
+        for seed in SEEDS:
+            for name in MODELS:
+                record(ledger, world, place, name, tuned(ledger, place, name), seed)
+
+
+if __name__ == "__main__":
+    main()

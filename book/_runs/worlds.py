@@ -1,0 +1,133 @@
+"""The real-text worlds of chapters 11 and 12: data, embeddings and everything computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from amer_lite import FaissIndex, Prefix, SentenceEncoder, TrainData
+from amer_lite.datasets import ambigqa, debian_tags, intents, wordnet
+from amer_lite.datasets.splits import split
+from amer_lite.pretrained import PromptEncoder
+from amer_lite.types import Dataset, Example
+
+PROMPT = 'The noun "{query}" has several meanings:'
+Point = tuple[float, float]  # of a grid: temperature, learning rate
+SHARP = ((0.03, 1e-3), (0.05, 1e-3))
+MOST = {"train": 24_000, "dev": 1_000, "test": 1_500}  # queries used of larger splits
+
+
+def _intents() -> Dataset:
+    return intents.load(words=16_000, queries={"train": 24_000, "dev": 500, "test": 1_000})
+
+
+def _ambigqa(folder: Path | None) -> Dataset:
+    """The official development questions are the test; dev is a tenth of the training ones."""
+    names = {"train": "train_light.json", "test": "dev_light.json"}
+    files = None if folder is None else {part: folder / name for part, name in names.items()}
+    data = ambigqa.load(files).dataset
+    given = data.splits if folder is not None else {**data.splits, "test": data.splits["dev"]}
+    parts = split(given["train"], {"train": 0.9, "dev": 0.1}, 0)
+    return Dataset(data.name, data.corpus, {**parts, "test": given["test"]}, data.source)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A world as the records name it, and its budget, which is the same for all of its models."""
+
+    dataset: str
+    load: Callable[[Path | None], Dataset]
+    steps: int
+    batch_size: int = 64
+    dim: int = 384
+    language_model: bool = False  # SmolLM2's state beside each of MiniLM's
+    grid: tuple[Point, ...] = ((0.05, 3e-4), (0.05, 1e-3))
+
+
+WORLDS: Mapping[str, Setting] = {
+    "intents-384": Setting("intents", lambda _: _intents(), 400, grid=SHARP),
+    "intents-64": Setting("intents", lambda _: _intents(), 400, dim=64, grid=SHARP),
+    "words": Setting("wordnet", lambda _: wordnet.load(), 240, batch_size=128),
+    "words-lm": Setting("wordnet", lambda _: wordnet.load(), 240, 128, language_model=True),
+    "one-sense": Setting(
+        "wordnet-one-sense", lambda _: wordnet.load(1, 1, documents=16_000), 240, 128
+    ),
+    "kinds": Setting("wordnet-kinds", lambda _: wordnet.kinds(), 160, 128),
+    "debian-tags": Setting("debian-tags", lambda _: debian_tags.load(), 240),
+    "ambigqa": Setting("ambigqa", _ambigqa, 160),
+}
+
+
+class World:
+    """One of `WORLDS`, embedded by MiniLM, compressed to ``dim`` dimensions if fewer than 384.
+
+    Attributes:
+        basis: (dim, state width), what a model's pointer reads document space off states with.
+    """
+
+    def __init__(self, name: str, folder: Path | None = None) -> None:
+        self.setting = setting = WORLDS[name]
+        data = setting.load(folder)
+        encoder = SentenceEncoder()
+        self.ids = list(data.corpus)
+        documents = torch.from_numpy(encoder.embed([data.corpus[doc] for doc in self.ids]))
+        self.basis = torch.eye(encoder.dim)
+        if setting.dim < encoder.dim:  # the directions of greatest second moment, not centred
+            values, directions = torch.linalg.eigh(documents.T @ documents)
+            self.basis = directions[:, values.argsort(descending=True)[: setting.dim]].T
+        self.documents = F.normalize(documents @ self.basis.T, dim=-1)
+        self.index = FaissIndex(setting.dim)
+        self.index.add(self.documents.numpy(), self.ids)
+        self.row = {doc: i for i, doc in enumerate(self.ids)}
+        self.examples = {part: examples[: MOST[part]] for part, examples in data.splits.items()}
+        self.queries = {
+            part: encoder.token_states([example.query for example in examples])
+            for part, examples in self.examples.items()
+        }
+        if setting.language_model:
+            self._add_language_model()
+        self.train = TrainData(
+            self.queries["train"],
+            [[self.row[doc] for doc in example.gold_ids] for example in self.examples["train"]],
+            self.documents,
+        )
+
+    def _add_language_model(self) -> None:
+        reader = PromptEncoder(prompt=PROMPT, layers=(16, 26), last=1)
+        for part, prefix in self.queries.items():
+            states = reader.token_states([example.query for example in self.examples[part]])
+            beside = states.values.expand(-1, prefix.mask.shape[1], -1)
+            self.queries[part] = Prefix(torch.cat([prefix.values, beside], 2), prefix.mask)
+        self.basis = F.pad(self.basis, (0, reader.dim))
+
+    @cached_property
+    def subsets(self) -> dict[str, np.ndarray]:
+        """Masks over the test queries: by number of golds; the half whose golds are farther apart.
+
+        Distance is 1 − mean cosine between the golds, in the space that is searched; halves are
+        taken within each number of golds. Queries with one gold are in neither half.
+        """
+        examples = self.examples["test"]
+        counts = np.array([len(example.golds) for example in examples])
+        distance = np.array([self._distance(example) for example in examples])
+        masks = {f"golds={n}": counts == n for n in np.unique(counts).tolist()}
+        far = np.zeros(len(examples), bool)
+        for n in np.unique(counts[counts > 1]):
+            rows = np.flatnonzero(counts == n)
+            far[rows[distance[rows].argsort(kind="stable")[(len(rows) + 1) // 2 :]]] = True
+        if (counts > 1).any():
+            masks |= {"near half": ~far & (counts > 1), "far half": far}
+        return masks
+
+    def _distance(self, example: Example) -> float:
+        golds = self.documents[[self.row[doc] for doc in example.gold_ids]]
+        n = len(golds)
+        cosines: Tensor = golds @ golds.T
+        return float(1 - (cosines.sum() - n) / (n * (n - 1))) if n > 1 else 0.0

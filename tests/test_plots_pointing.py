@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import numpy as np
+
+from amer_lite.plots import pointing
+
+
+def test_a_query_at_a_time_with_its_own_tokens_on_the_axis() -> None:
+    fig = pointing(
+        ["osprey and sonnet", "gasket"],
+        [["osprey", "and", "sonnet"], ["gasket"]],
+        [np.array([[0.9, 0.1, 0.0], [0.0, 0.1, 0.9]]), np.ones((2, 1))],
+        ["v1", "v2"],
+        [["osprey: a hawk", "sonnet: a verse form"], ["gasket: a seal", "gasket: a seal"]],
+    )
+    assert [trace.visible for trace in fig.data] == [True, False]
+    assert list(fig.data[0].y) == ["v1: osprey: a hawk", "v2: sonnet: a verse form"]
+    assert list(fig.data[0].z[1]) == [0.0, 0.1, 0.9]
+    assert list(fig.layout.xaxis.ticktext) == ["osprey", "and", "sonnet"]
+    shown, axis = fig.layout.updatemenus[0].buttons[1].args
+    assert shown["visible"] == [False, True]
+    assert axis == {"xaxis.tickvals": [0], "xaxis.ticktext": ["gasket"]}
