@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 import torch.nn.functional as F
@@ -20,16 +20,16 @@ from torch import Tensor, nn
 
 from amer_lite.checkpoint import restore, snapshot
 from amer_lite.decoder import Decoder, DecoderConfig
+from amer_lite.feedback import Feedback, Matched, in_turn
 from amer_lite.language_model import LanguageModel, as_json, build
 from amer_lite.lora import LoRA, add_adapters, frozen_digest
 from amer_lite.pointer import Pointer
-from amer_lite.prefix import Prefix
+from amer_lite.prefix import Prefix, check_prefix, check_rows
 from amer_lite.storage import load_bundle, save_bundle
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-Feedback = Literal["predicted", "gold", "scheduled", "matched"]
 _KIND = "amer-lite/model-1"
 
 
@@ -155,7 +155,7 @@ class AMER(nn.Module):
                 gold set, non-finite values.
         """
         embeds, mask = self._embed_prefix(prefix)
-        if feedback not in ("predicted", "gold", "scheduled", "matched"):
+        if feedback not in get_args(Feedback):
             raise ValueError(f"feedback {feedback!r}: choose predicted, gold, scheduled or matched")
         if golds is None and (m is None or feedback != "predicted"):
             raise ValueError(f"rollout: feedback {feedback!r} with m={m} needs golds (B, n, d)")
@@ -170,9 +170,9 @@ class AMER(nn.Module):
         if golds is None or feedback == "predicted":
             return self._loop(embeds, mask, m, emit, lambda step, vector: vector)
         assert gold_mask is not None
-        in_turn = _in_turn(golds, gold_mask, m)
+        turns = in_turn(golds, gold_mask, m)
         if feedback == "gold":  # every input is known beforehand: no loop
-            fed = self._read(in_turn[:, : m - 1])
+            fed = self._read(turns[:, : m - 1])
             mask = F.pad(mask, (0, m - 1), value=True)
             hidden, _ = self.backbone(torch.cat([embeds, fed], 1), mask)
             return torch.stack([emit(state) for state in hidden[:, -m:].unbind(1)], 1)
@@ -183,10 +183,10 @@ class AMER(nn.Module):
             return self._loop(
                 embeds, mask, m, emit,
                 lambda step, vector: torch.where(
-                    draws[:, step] < sampling, vector, in_turn[:, step]
+                    draws[:, step] < sampling, vector, turns[:, step]
                 ),
             )  # fmt: skip
-        return self._loop(embeds, mask, m, emit, _Matched(golds, gold_mask))
+        return self._loop(embeds, mask, m, emit, Matched(golds, gold_mask))
 
     @torch.no_grad()
     def generate(self, prefix: Prefix, m: int, *, batch_size: int = 256) -> Tensor:
@@ -207,7 +207,7 @@ class AMER(nn.Module):
         """
         if batch_size < 1:
             raise ValueError(f"batch_size must be ≥ 1, got {batch_size}")
-        _check_prefix(prefix)
+        check_prefix(prefix)
         modes = [(module, module.training) for module in self.modules()]
         self.eval()
         try:
@@ -318,7 +318,7 @@ class AMER(nn.Module):
 
     def _embed_prefix(self, prefix: Prefix) -> tuple[Tensor, Tensor]:
         """Embeddings (B, L, width) and mask (B, L), every row moved to end at the last column."""
-        _check_prefix(prefix)
+        check_prefix(prefix)
         device = self.input_projection.weight.device
         values, mask = prefix.values.to(device), prefix.mask.to(device)
         # Whatever stands in the padding must reach neither a softmax nor an embedding table.
@@ -343,8 +343,8 @@ class AMER(nn.Module):
             )
         gold_mask = gold_mask.to(self.input_projection.weight.device)
         golds = golds.to(gold_mask.device, torch.float32).masked_fill(~gold_mask[..., None], 0)
-        _check_rows(gold_mask.any(1), "golds: empty gold set")
-        _check_rows(torch.isfinite(golds).flatten(1).all(1), "golds: NaN or infinite values")
+        check_rows(gold_mask.any(1), "golds: empty gold set")
+        check_rows(torch.isfinite(golds).flatten(1).all(1), "golds: NaN or infinite values")
         return golds, gold_mask
 
 
@@ -370,49 +370,3 @@ class _Emitter:
             self.attention.append(attention)
             self.seen = self.seen + attention
         return F.normalize(vectors, dim=-1) if self.model.config.normalize else vectors
-
-
-class _Matched:
-    """Feeds back, per row, the gold most similar to the vector among the least used ones."""
-
-    def __init__(self, golds: Tensor, mask: Tensor) -> None:
-        self.golds = golds
-        self.uses = torch.zeros(mask.shape, device=mask.device).masked_fill(~mask, torch.inf)
-
-    def __call__(self, step: int, vector: Tensor) -> Tensor:
-        similarity = torch.einsum("bd,bnd->bn", vector.detach(), self.golds)
-        used = self.uses > self.uses.amin(1, keepdim=True)
-        choice = similarity.masked_fill(used, -torch.inf).argmax(1)
-        rows = torch.arange(len(choice), device=choice.device)
-        self.uses[rows, choice] += 1
-        return self.golds[rows, choice]
-
-
-def _in_turn(golds: Tensor, mask: Tensor, steps: int) -> Tensor:
-    """(B, steps, d): each row's real golds in order, over and over."""
-    order = (~mask).long().argsort(dim=1, stable=True)  # real golds first
-    turn = torch.arange(steps, device=mask.device) % mask.sum(1, keepdim=True)
-    return golds[torch.arange(len(golds), device=mask.device)[:, None], order.gather(1, turn)]
-
-
-def _check_prefix(prefix: Prefix) -> None:
-    values, mask = prefix
-    if mask.ndim != 2 or mask.dtype != torch.bool or 0 in mask.shape:
-        raise ValueError(
-            f"prefix.mask: expected non-empty bool (B, L), got {mask.dtype} {tuple(mask.shape)}"
-        )
-    wanted = 3 if values.is_floating_point() else 2
-    if values.ndim != wanted or values.shape[:2] != mask.shape:
-        raise ValueError(
-            f"prefix.values: shape {tuple(values.shape)} does not fit the mask's "
-            f"{tuple(mask.shape)}; expected (B, L, s) float states or (B, L) int64 token ids"
-        )
-    _check_rows(mask.any(1), "prefix: query without a token")
-    if values.is_floating_point():
-        finite = torch.isfinite(values).all(2) | ~mask
-        _check_rows(finite.all(1), "prefix: NaN or infinite states")
-
-
-def _check_rows(good: Tensor, message: str) -> None:
-    if not good.all():
-        raise ValueError(f"{message} in rows {(~good).nonzero().flatten().tolist()[:10]}")

@@ -40,3 +40,28 @@ class Prefix(NamedTuple):
         columns = mask.any(dim=0).nonzero().squeeze(1)
         # One gather: a long sequence elsewhere in the batch must not make the copy long.
         return Prefix(self.values[index[:, None], columns], mask[:, columns])
+
+
+def check_prefix(prefix: Prefix) -> None:
+    """Raise ValueError unless a model can read every row."""
+    values, mask = prefix
+    if mask.ndim != 2 or mask.dtype != torch.bool or 0 in mask.shape:
+        raise ValueError(
+            f"prefix.mask: expected non-empty bool (B, L), got {mask.dtype} {tuple(mask.shape)}"
+        )
+    wanted = 3 if values.is_floating_point() else 2
+    if values.ndim != wanted or values.shape[:2] != mask.shape:
+        raise ValueError(
+            f"prefix.values: shape {tuple(values.shape)} does not fit the mask's "
+            f"{tuple(mask.shape)}; expected (B, L, s) float states or (B, L) int64 token ids"
+        )
+    check_rows(mask.any(1), "prefix: query without a token")
+    if values.is_floating_point():
+        finite = torch.isfinite(values).all(2) | ~mask
+        check_rows(finite.all(1), "prefix: NaN or infinite states")
+
+
+def check_rows(good: torch.Tensor, message: str) -> None:
+    """Raise ValueError with the first ten rows (B,) that are not good."""
+    if not good.all():
+        raise ValueError(f"{message} in rows {(~good).nonzero().flatten().tolist()[:10]}")

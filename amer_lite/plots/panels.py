@@ -29,7 +29,8 @@ def panels(
         ticks: labels of the x axis, T of them.
         x_title, y_title: of the outer axes.
         dotted: what a series is to be compared with, drawn dotted and without intervals: the name
-            of a series to the one whose colour it takes, None for grey.
+            of a series to the one whose colour it takes, None for grey. Those with a colour are
+            left out of the legend: say in the title or the text what they are.
     """
     dotted = dotted or {}
     names = list(next(iter(views.values())))
@@ -77,7 +78,7 @@ def panels(
                     marker={"size": 7, "symbol": _SYMBOLS[i % len(_SYMBOLS)]},
                     name=series,
                     legendgroup=series,
-                    showlegend=place == 0,
+                    showlegend=place == 0 and (not plain or partner is None),
                     customdata=np.stack([low, high], axis=1).tolist(),
                     hovertemplate=f"{name}, {series}: %{{y:.1f}} %"
                     + ("" if plain else " (%{customdata[0]:.1f} to %{customdata[1]:.1f})")
@@ -85,12 +86,12 @@ def panels(
                 )
                 owners.append(number)
     if len(views) > 1:
-        top = 1 + 90 / (230 * rows)
-        choice(fig, list(views), owners, y=top)
+        choice(fig, list(views), owners, y=1 + 40 / (230 * rows))  # above the panels' titles
     fig.update_xaxes(
         tickvals=list(range(len(ticks))),
         ticktext=list(ticks),
         tickangle=0,
+        tickfont={"size": 12},
         range=[-0.35, len(ticks) - 0.65],
         zeroline=False,
     )
@@ -98,7 +99,7 @@ def panels(
     for note in fig.layout.annotations:
         note.font.size = 14
     return fig.update_layout(
-        height=190 + 230 * rows,
-        margin={"t": 130, "l": 62, "b": 64},
-        legend={"y": 1 + 26 / (230 * rows)},
+        height=220 + 230 * rows,
+        margin={"t": 160, "l": 58, "b": 60},
+        legend={"y": 1 + 78 / (230 * rows)},
     )

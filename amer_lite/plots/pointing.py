@@ -10,50 +10,68 @@ from numpy.typing import ArrayLike
 
 from amer_lite.plots.page import VERMILION, choice, shortened
 
+_ROW, _GAP = 58, 30  # pixels of a vector's line, and of the text in it
+
 
 def pointing(
     queries: Sequence[str],
-    tokens: Sequence[Sequence[str]],
+    words: Sequence[Sequence[str]],
     attention: Sequence[ArrayLike],
     vectors: Sequence[str],
     found: Sequence[Sequence[str]],
 ) -> go.Figure:
-    """Attention of every vector over the tokens of a query, and its first document; a menu.
+    """Attention of every vector over the words of a query, and its first document; a menu.
 
     Args:
         queries: Q of them.
-        tokens: per query its L tokens, L differing from query to query.
+        words: per query its L words or tokens, L differing from query to query.
         attention: per query (R, L), rows that sum to one.
         vectors: R names.
-        found: per query, per vector, the first document of its list.
+        found: per query, per vector, the first document of its list: it stands below the line.
     """
     fig = go.Figure()
     axes = []
-    for names, weights, texts in zip(tokens, attention, found, strict=True):
+    lines = list(range(len(vectors)))
+    for names, weights, texts in zip(words, attention, found, strict=True):
         places = list(range(len(names)))
         fig.add_heatmap(
             z=np.round(np.asarray(weights, float), 3).tolist(),
             x=places,
-            y=[
-                f"{name}: {shortened(text, 34, 40)}"
-                for name, text in zip(vectors, texts, strict=True)
-            ],
+            y=lines,
             customdata=[list(names)] * len(vectors),
-            hovertemplate="%{y}<br>looks at %{customdata}: %{z:.2f}<extra></extra>",
-            colorscale=[[0, "rgba(138,143,152,0.10)"], [1, VERMILION]],
+            hovertemplate="looks at %{customdata}: %{z:.2f}<extra></extra>",
+            colorscale=[[0, "rgba(138,143,152,0.12)"], [1, VERMILION]],
             zmin=0,
-            zmax=1,
+            zmax=0.6,  # full colour: more than all other words together
             xgap=2,
-            ygap=4,
+            ygap=_GAP,
             showscale=False,
         )
-        axes.append({"xaxis.tickvals": places, "xaxis.ticktext": list(names)})
-    choice(fig, [shortened(query, 60, 80) for query in queries], range(len(queries)))
+        fig.add_scatter(
+            x=[-0.5] * len(vectors),
+            y=[line + 0.5 for line in lines],
+            mode="text",
+            text=[shortened(text, 44, 50) for text in texts],
+            textposition="middle right",
+            textfont={"size": 12},
+            hoverinfo="skip",
+            showlegend=False,
+        )
+        axes.append(
+            {
+                "xaxis.tickvals": places,
+                "xaxis.ticktext": list(names),
+                "xaxis.range": [-0.5, len(names) - 0.5],
+            }
+        )
+    owners = [number for number in range(len(queries)) for _ in range(2)]
+    choice(fig, [shortened(query, 36, 80) for query in queries], owners)
     for button, axis in zip(fig.layout.updatemenus[0].buttons, axes, strict=True):
         button.args = (button.args[0], axis)
-    fig.update_xaxes(
-        tickangle=-60, showgrid=False, zeroline=False,
-        tickvals=axes[0]["xaxis.tickvals"], ticktext=axes[0]["xaxis.ticktext"],
+    first = {key.removeprefix("xaxis."): value for key, value in axes[0].items()}
+    fig.update_xaxes(tickangle=-60, showgrid=False, zeroline=False, **first)
+    fig.update_yaxes(
+        tickvals=lines, ticktext=list(vectors), range=[len(vectors) - 0.25, -0.5],
+        showgrid=False, zeroline=False,
     )  # fmt: skip
-    fig.update_yaxes(autorange="reversed", showgrid=False)
-    return fig.update_layout(height=170 + 44 * len(vectors), margin={"t": 70})
+    return fig.update_layout(height=190 + _ROW * len(vectors), margin={"t": 60})

@@ -31,7 +31,10 @@ from book._runs.real import CUTS, build, measure, settings, train, tuned
 from book._runs.worlds import Point, World
 
 STEPS = {"words": 240, "intents-384": 200}
-ALL = ("mixture", "mixture-deep", "mean", "soft_sum", "max_score", "rrf", "round_robin")
+ALL = (
+    "mixture", "mixture-deep", "mean", "encoder-mean",
+    "soft_sum", "max_score", "rrf", "round_robin",
+)  # fmt: skip
 
 
 class Variant(NamedTuple):
@@ -41,20 +44,24 @@ class Variant(NamedTuple):
     models: int = 1  # trained with seeds 0, 1, …, their vectors side by side
     pointer: bool = True
     coverage: bool = True  # avoid tokens that were looked at
-    loss: Callable[[TrainConfig], TrainConfig] = lambda config: config
+    change: Callable[[TrainConfig], TrainConfig] = lambda config: config
     merges: tuple[str, ...] = ("mixture", "mean")
 
 
 VARIANTS = {
-    "single": Variant(1, merges=("mixture",)),
-    "three-singles": Variant(1, models=3),
+    "single": Variant(1, merges=("mixture", "encoder-mean")),
+    "single-slow": Variant(
+        1, change=lambda config: replace(config, learning_rate=config.learning_rate / 3),
+        merges=("mixture", "encoder-mean"),
+    ),
+    "three-singles": Variant(1, models=3, merges=("mixture", "mean", "encoder-mean")),
     "amer-anchored": Variant(merges=ALL),
-    "amer-no-anchor": Variant(loss=lambda config: replace(config, anchored=False)),
+    "amer-no-anchor": Variant(change=lambda config: replace(config, anchored=False)),
     "amer-no-coverage": Variant(coverage=False),
     "amer-no-pointer": Variant(pointer=False),
-    "amer-coverage-pairing": Variant(loss=lambda config: replace(config, pairing="coverage")),
+    "amer-coverage-pairing": Variant(change=lambda config: replace(config, pairing="coverage")),
     "amer-plain": Variant(
-        5, pointer=False, loss=lambda config: replace(config, anchored=False),
+        5, pointer=False, change=lambda config: replace(config, anchored=False),
         merges=("round_robin", "mixture"),
     ),
 }  # fmt: skip
@@ -67,7 +74,7 @@ def emit(world: World, variant: Variant, point: Point, steps: int) -> np.ndarray
         model = build(world, seed, variant.pointer)
         if model.pointer is not None and not variant.coverage:
             model.pointer.coverage.requires_grad_(False).zero_()
-        config = variant.loss(settings(world, variant.m, point, seed))
+        config = variant.change(settings(world, variant.m, point, seed))
         train(world, model, replace(config, steps=steps, evaluate_every=max(1, steps // 4)))
         vectors.append(model.generate(world.queries["dev"], variant.m).numpy())
     return np.concatenate(vectors, axis=1)
@@ -76,25 +83,31 @@ def emit(world: World, variant: Variant, point: Point, steps: int) -> np.ndarray
 def rank(world: World, vectors: np.ndarray, merge: str, tau: float) -> Run:
     """The 100 best documents.
 
-    *mean* searches once, with the mean of a query's vectors; *mixture-deep* fetches 1,000 documents
-    a vector instead of 100.
+    *mean* searches once, with the mean of a query's vectors, *encoder-mean* with the mean of that
+    and the encoder's embedding of the query; *mixture-deep* fetches 1,000 documents a vector.
     """
     k = max(CUTS)
-    if merge == "mean":
-        vectors = vectors.mean(1, keepdims=True)
-        vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
+    if merge.endswith("mean"):
+        vectors = unit(vectors.mean(1, keepdims=True))
+    if merge == "encoder-mean":  # which every vector of an untrained model is
+        vectors = unit(vectors + build(world, 0).generate(world.queries["dev"], 1).numpy())
     hits = search_sets(world.index, vectors, 10 * k if merge == "mixture-deep" else k)
     mixture = merging.mixture
     rules: dict[str, Callable[[], Merged]] = {
         "mixture": lambda: mixture(hits.scores, hits.rows, k, tau),
         "mixture-deep": lambda: mixture(hits.scores, hits.rows, k, tau),
-        "mean": lambda: merging.round_robin(hits.rows, k),
+        "mean": lambda: merging.round_robin(hits.rows, k),  # of one list: the list
+        "encoder-mean": lambda: merging.round_robin(hits.rows, k),
         "soft_sum": lambda: merging.soft_sum(hits.rows, vectors, world.index.vectors, k),
         "max_score": lambda: merging.max_score(hits.scores, hits.rows, k),
         "rrf": lambda: merging.rrf(hits.rows, k),
         "round_robin": lambda: merging.round_robin(hits.rows, k),
     }
     return as_run(rules[merge](), world.index, [example.id for example in world.examples["dev"]])
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
 def record(ledger: Ledger, world: World, name: str, point: Point, steps: int) -> None:
@@ -109,7 +122,7 @@ def record(ledger: Ledger, world: World, name: str, point: Point, steps: int) ->
     start = time.perf_counter()
     vectors = emit(world, variant, point, steps)
     wall = time.perf_counter() - start
-    single = ledger.select(**common, model="single")
+    single = ledger.select(**common, model="single", merge="mixture")
 
     def found() -> Iterator[Record]:
         for merge in variant.merges:

@@ -4,8 +4,8 @@
 
 First every retriever ranks the golds of every query; ranks and distances between golds are kept in
 the user's cache folder after each pair of retriever and set, so that a killed run goes on where it
-stopped. Then they are counted into ``data/results/retrievers.json``. Some ten minutes on one quiet
-core, most of it for SmolLM2.
+stopped. Then they are counted into ``data/results/retrievers.json``. Some ten minutes of one core's
+time, half of it for SmolLM2; the wall times in the file are longer, other jobs ran beside it.
 """
 
 from __future__ import annotations
