@@ -51,7 +51,7 @@ def pointing(
             x=[-0.5] * len(vectors),
             y=[line + 0.5 for line in lines],
             mode="text",
-            text=[shortened(text, 44, 50) for text in texts],
+            text=[shortened(text, 34, 50) for text in texts],
             textposition="middle right",
             textfont={"size": 12},
             hoverinfo="skip",
@@ -65,7 +65,7 @@ def pointing(
             }
         )
     owners = [number for number in range(len(queries)) for _ in range(2)]
-    choice(fig, [shortened(query, 36, 80) for query in queries], owners)
+    choice(fig, [shortened(query, 28, 80) for query in queries], owners)
     for button, axis in zip(fig.layout.updatemenus[0].buttons, axes, strict=True):
         button.args = (button.args[0], axis)
     first = {key.removeprefix("xaxis."): value for key, value in axes[0].items()}
