@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -83,12 +83,18 @@ def quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
+def add_weights(digest: hashlib._Hash, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
+    """Feed names and bytes of weights to a digest."""
+    for name, value in weights:
+        digest.update(name.encode())
+        raw = value.detach().cpu().contiguous().flatten().view(torch.uint8)
+        digest.update(raw.numpy().tobytes())
+
+
 def fingerprint(model: nn.Module, *parts: str) -> str:
     """Digest of a model's modules and weights, and of whatever else decides what it computes."""
     digest = hashlib.sha256(repr(model).encode())
-    for name, value in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    add_weights(digest, sorted(model.state_dict().items()))
     for part in parts:
         digest.update(part.encode())
     return digest.hexdigest()

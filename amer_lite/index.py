@@ -41,10 +41,6 @@ class VectorIndex(Protocol):
         """``cosine`` or ``ip``."""
         ...
 
-    def add(self, vectors: Vectors, ids: Sequence[str]) -> None:
-        """Append vectors (n, dim) under unique ids."""
-        ...
-
     def search(self, queries: Vectors, k: int, *, chunk: int = 1024) -> Hits:
         """The k best rows for each of the queries (N, dim), ``chunk`` queries at a time."""
         ...

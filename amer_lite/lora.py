@@ -6,8 +6,9 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import nn
+
+from amer_lite.hub import add_weights
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,5 @@ def add_adapters(body: Any, lora: LoRA) -> None:
 def frozen_digest(model: nn.Module) -> str:
     """sha256 of the weights that are not trained, which a saved adapter fits and no others."""
     digest = hashlib.sha256()
-    for name, value in model.named_parameters():
-        if not value.requires_grad:
-            digest.update(name.encode())
-            raw = value.detach().cpu().contiguous().flatten().view(torch.uint8)
-            digest.update(raw.numpy().tobytes())
+    add_weights(digest, ((n, p) for n, p in model.named_parameters() if not p.requires_grad))
     return digest.hexdigest()

@@ -177,6 +177,9 @@ class PromptEncoder:
         depth = lm.config.num_hidden_layers
         if not layers or not all(1 <= layer <= depth for layer in layers):
             raise ValueError(f"layers {list(layers)}: expected some of 1 to {depth}")
+        if max(layers) < depth and hasattr(self._body, "layers"):  # what is above is not asked for
+            self._body.layers = self._body.layers[: max(layers)]
+            self._body.norm = torch.nn.Identity()
         if chat:
             prompt = with_chat_template(self.tokenizer, prompt)
         self.prompt, self.layers, self.last = prompt, tuple(layers), last

@@ -9,7 +9,7 @@ import numpy as np
 
 from amer_lite import merge as merging
 from amer_lite import metrics
-from amer_lite.index import Hits, VectorIndex, search_sets
+from amer_lite.index import VectorIndex, search_sets
 from amer_lite.merge import Merged
 from amer_lite.model import AMER
 from amer_lite.prefix import Prefix
@@ -17,14 +17,16 @@ from amer_lite.types import Example, Run
 
 Merge = Literal["round_robin", "max_score", "rrf", "soft_sum", "mixture"]
 
-_MERGES: dict[str, Callable[[Hits, np.ndarray, VectorIndex, int], Merged]] = {
+_MERGES: dict[str, Callable[..., Merged]] = {
     "round_robin": lambda hits, vectors, index, k: merging.round_robin(hits.rows, k),
     "max_score": lambda hits, vectors, index, k: merging.max_score(hits.scores, hits.rows, k),
     "rrf": lambda hits, vectors, index, k: merging.rrf(hits.rows, k),
-    "soft_sum": lambda hits, vectors, index, k: merging.soft_sum(
-        hits.rows, vectors, index.vectors, k
+    "soft_sum": lambda hits, vectors, index, k, **tau: merging.soft_sum(
+        hits.rows, vectors, index.vectors, k, **tau
     ),
-    "mixture": lambda hits, vectors, index, k: merging.mixture(hits.scores, hits.rows, k),
+    "mixture": lambda hits, vectors, index, k, **tau: merging.mixture(
+        hits.scores, hits.rows, k, **tau
+    ),
 }
 
 
@@ -35,6 +37,7 @@ def search_and_merge(
     *,
     merge: Merge = "round_robin",
     depth: int | None = None,
+    tau: float | None = None,
 ) -> Merged:
     """Search with all vectors of all queries in one batch, then merge each query's lists.
 
@@ -44,6 +47,7 @@ def search_and_merge(
         k: documents to return per query.
         merge: how m lists become one, see :mod:`amer_lite.merge`.
         depth: documents fetched per vector; k if None.
+        tau: temperature of the merges that have one; their own if None, and for the others.
 
     Returns:
         ``rows``, ``scores`` and ``found_by``, each (B, k); rows are positions in ``index.ids``.
@@ -57,7 +61,8 @@ def search_and_merge(
         lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
         vectors = vectors / np.where(lengths > 0, lengths, 1)
     hits = search_sets(index, vectors, k if depth is None else depth)
-    return _MERGES[merge](hits, vectors, index, k)
+    warm = {} if tau is None or merge not in ("soft_sum", "mixture") else {"tau": tau}
+    return _MERGES[merge](hits, vectors, index, k, **warm)
 
 
 def retrieve(
@@ -69,6 +74,7 @@ def retrieve(
     k: int,
     merge: Merge = "round_robin",
     depth: int | None = None,
+    tau: float | None = None,
 ) -> Merged:
     """Generate m vectors per query, search with all of them, merge.
 
@@ -76,10 +82,10 @@ def retrieve(
         model: emits vectors in the index's space.
         prefix: of B queries.
         m: vectors per query; 1 makes it a single-vector retriever.
-        index, k, merge, depth, Returns, Raises: see :func:`search_and_merge`.
+        index, k, merge, depth, tau, Returns, Raises: see :func:`search_and_merge`.
     """
     vectors = model.generate(prefix, m).cpu().numpy()
-    return search_and_merge(index, vectors, k, merge=merge, depth=depth)
+    return search_and_merge(index, vectors, k, merge=merge, depth=depth, tau=tau)
 
 
 def as_run(merged: Merged, index: VectorIndex, query_ids: Sequence[str]) -> Run:
@@ -109,6 +115,7 @@ def evaluator(
     m: int,
     k: int,
     merge: Merge = "round_robin",
+    tau: float | None = None,
     metric: Callable[[Run, Sequence[Example], int], np.ndarray] = metrics.recall,
 ) -> Callable[[AMER], float]:
     """A score for :func:`amer_lite.training.fit`: the mean of ``metric`` at k over ``examples``.
@@ -119,7 +126,7 @@ def evaluator(
         index: over the whole corpus, so that the score means retrieval.
         prefix: of the queries of ``examples``, in their order.
         examples: of the dev split.
-        m, k, merge: see :func:`retrieve`.
+        m, k, merge, tau: see :func:`retrieve`.
         metric: one of :mod:`amer_lite.metrics`.
 
     Raises:
@@ -141,7 +148,7 @@ def evaluator(
     names = [example.id for example in examples]
 
     def score(model: AMER) -> float:
-        merged = retrieve(model, index, prefix, m=m, k=k, merge=merge)
+        merged = retrieve(model, index, prefix, m=m, k=k, merge=merge, tau=tau)
         return float(metric(as_run(merged, index, names), examples, k).mean())
 
     return score

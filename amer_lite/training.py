@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 
 from amer_lite.batches import Batch, Batches
 from amer_lite.checkpoint import Checkpoint, restore, resume, save, snapshot
+from amer_lite.hub import add_weights
 from amer_lite.matching import Pairing, set_info_nce, single_info_nce
 from amer_lite.model import AMER, Feedback
 from amer_lite.prefix import Prefix
@@ -322,8 +323,7 @@ def _fingerprint(model: AMER, data: TrainData, config: TrainConfig) -> dict[str,
         digest.update(part.contiguous().numpy().tobytes())
     digest.update(json.dumps([[int(r) for r in rows] for rows in data.golds]).encode())
     weights = hashlib.sha256()
-    for value in model.state_dict().values():
-        weights.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    add_weights(weights, model.state_dict().items())
     trained = [name for name, value in model.named_parameters() if value.requires_grad]
     architecture = json.dumps([asdict(model.config), trained], sort_keys=True, default=str)
     return {

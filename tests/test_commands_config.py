@@ -113,3 +113,9 @@ def test_the_full_scale_configs_are_the_published_recipe(name: str) -> None:
 def test_the_small_config() -> None:
     config = read(CONFIGS / "words.toml")
     assert config.data.set == "wordnet" and config.lm.name == "SmolLM2-135M-Instruct"
+
+
+def test_a_mixture_is_read_at_the_temperature_of_training(good: Path) -> None:
+    changes = {"train.temperature": "0.03"}
+    assert read(good, changes).tau is None
+    assert read(good, {**changes, "retrieve.merge": "mixture"}).tau == 0.03

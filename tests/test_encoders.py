@@ -98,6 +98,14 @@ def test_token_states_can_feed_training(minilm: SentenceEncoder) -> None:
     assert layer.weight.grad is not None
 
 
+def test_one_token_for_each_token_state(minilm: SentenceEncoder) -> None:
+    texts = ["crane", "a gasket, or something"]
+    states = minilm.token_states(texts)
+    tokens = [minilm.tokens(text) for text in texts]
+    assert tokens[0] == ["[CLS]", "crane", "[SEP]"]
+    assert [len(own) for own in tokens] == states.mask.sum(1).tolist()
+
+
 def test_any_saved_sentence_transformers_model_opens(tmp_path: Path) -> None:
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.models import Pooling, Transformer

@@ -49,7 +49,7 @@ def test_packages_of_weights_are_pinned_alike() -> None:
     lines = (ROOT / "requirements-models.txt").read_text().splitlines()
     exact = {line for line in lines if line and not line.startswith("#")}
     assert exact and exact <= set((ROOT / "constraints.txt").read_text().splitlines())
-    assert all("==" in line for line in exact)  # their content is checked by digest
+    assert all("==" in line for line in exact)
 
 
 def test_the_readmes_example_runs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,18 +39,34 @@ def test_every_merge_is_the_one_of_its_name(index: FaissIndex) -> None:
         "max_score": merging.max_score(top, rows, 10),
         "rrf": merging.rrf(rows, 10),
         "soft_sum": merging.soft_sum(rows, vectors, index.vectors, 10),
+        "mixture": merging.mixture(top, rows, 10),
     }
-    names: tuple[Merge, ...] = ("round_robin", "max_score", "rrf", "soft_sum")
+    names: tuple[Merge, ...] = ("round_robin", "max_score", "rrf", "soft_sum", "mixture")
     for name in names:
         merged = search_and_merge(index, vectors, 10, merge=name, depth=15)
         np.testing.assert_array_equal(merged.rows, expected[name].rows, err_msg=name)
         np.testing.assert_array_equal(merged.found_by, expected[name].found_by, err_msg=name)
 
 
+def test_tau_reaches_the_merges_that_have_one(index: FaissIndex) -> None:
+    vectors = unit(20, 3, DIM, seed=1)
+    hits = index.search(vectors.reshape(60, DIM), 15)
+    rows, scores = hits.rows.reshape(20, 3, 15), hits.scores.reshape(20, 3, 15)
+    for tau in (0.01, 10.0):
+        expected: dict[Merge, merging.Merged] = {
+            "mixture": merging.mixture(scores, rows, 10, tau),
+            "soft_sum": merging.soft_sum(rows, vectors, index.vectors, 10, tau),
+            "rrf": merging.rrf(rows, 10),
+        }
+        for name, wanted in expected.items():
+            merged = search_and_merge(index, vectors, 10, merge=name, depth=15, tau=tau)
+            np.testing.assert_array_equal(merged.rows, wanted.rows, err_msg=name)
+
+
 def test_one_vector_is_plain_search_whatever_the_merge(index: FaissIndex) -> None:
     vectors = unit(20, 1, DIM, seed=1)
     plain = index.search(vectors[:, 0], 10).rows
-    names: tuple[Merge, ...] = ("round_robin", "max_score", "rrf", "soft_sum")
+    names: tuple[Merge, ...] = ("round_robin", "max_score", "rrf", "soft_sum", "mixture")
     for name in names:
         merged = search_and_merge(index, vectors, 10, merge=name)
         np.testing.assert_array_equal(merged.rows, plain)
@@ -97,7 +113,7 @@ def test_bad_input_is_named(index: FaissIndex) -> None:
 def test_lengths_do_not_matter_under_cosine(index: FaissIndex) -> None:
     vectors = unit(20, 3, DIM, seed=1)
     longer = vectors * np.array([1, 10, 0.1], np.float32)[:, None]
-    names: tuple[Merge, ...] = ("round_robin", "max_score", "rrf", "soft_sum")
+    names: tuple[Merge, ...] = ("round_robin", "max_score", "rrf", "soft_sum", "mixture")
     for name in names:
         same = search_and_merge(index, vectors, 10, merge=name).rows
         np.testing.assert_array_equal(search_and_merge(index, longer, 10, merge=name).rows, same)

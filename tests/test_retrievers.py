@@ -107,7 +107,7 @@ def test_late_interaction_is_maxsim() -> None:
 def test_pooled_states_are_centred_means_of_one_layer(tmp_path: Path) -> None:
     texts = ["bank river", "money", "the bird has several meanings"]
     folder = save_tiny_lm(tmp_path / "lm")
-    retriever = PooledStates(texts, layer=2, name=str(folder), cache=False)
+    retriever = Dense(PooledStates(layer=2, name=folder, cache=False), texts)
     from transformers import AutoModel, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder)

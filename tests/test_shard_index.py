@@ -68,8 +68,6 @@ def test_what_is_wrong_is_named(folder: Path, tmp_path: Path) -> None:
             index.search(np.asarray(queries, dtype=np.float32), k)
     with pytest.raises(ValueError, match=r"rows \[-1, 50\] are not among the 50"):
         index.vectors(np.array([-1, 3, 50]))
-    with pytest.raises(NotImplementedError, match="read-only"):
-        index.add(VECTORS, IDS)
     write_shard(folder / "00003", VECTORS[:1], IDS[:1], {})
     with pytest.raises(ValueError, match="id 'passage-0' stands twice in the corpus"):
         ShardIndex(folder)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from amer_lite.decoder import DecoderConfig
-from amer_lite.matching import Pairing
+from amer_lite.matching import Pairing, set_info_nce, single_info_nce
 from amer_lite.model import AMER, AMERConfig, Feedback
 from amer_lite.prefix import Prefix
 from amer_lite.training import TrainConfig, TrainData, fit
@@ -84,6 +84,19 @@ def test_every_feedback_trains(feedback: Feedback) -> None:
     config = replace(CONFIG, feedback=feedback, negatives=2, masked=False)
     history = fit(build(), train, config, recall(dev, 2), progress=False)
     assert history[-1].loss < history[0].loss
+
+
+def test_anchored_is_a_single_vector_and_a_matched_set() -> None:
+    train, _ = world()
+    model, config = build(), replace(CONFIG, steps=1, m=3, batch_size=400, anchored=True)
+    vectors = model.rollout(train.prefix, m=3)
+    rows = torch.tensor(train.golds)
+    golds = train.documents[rows]
+    shared: dict[str, Any] = {"gold_ids": rows, "temperature": config.temperature}
+    expected = single_info_nce(vectors[:, 0], golds, **shared)
+    expected += set_info_nce(vectors[:, 1:], golds, masked=True, **shared)
+    history = fit(model, train, config, lambda model: 0.0, progress=False)
+    assert history[0].loss == pytest.approx(expected.item(), rel=1e-5)
 
 
 class Killed(Exception):
@@ -208,6 +221,7 @@ BEST: list[dict[str, Any]] = [{"pairing": "best"}, {"feedback": "best"}]
         (lambda: replace(CONFIG, warmup=1.5), r"warmup must lie in \[0, 1\], got 1.5"),
         (lambda: replace(CONFIG, **BEST[0]), "pairing 'best' is unknown; choose one of hung"),
         (lambda: replace(CONFIG, **BEST[1]), "feedback 'best' is unknown; choose one of pre"),
+        (lambda: replace(CONFIG, m=1, anchored=True), "anchored needs m ≥ 2, got m=1"),
         (lambda: replace(CONFIG, negatives=-1), "negatives must be ≥ 0, got -1"),
         (lambda: replace(TRAIN, golds=TRAIN.golds[:-1]), "400 queries, 399 gold sets"),
         (lambda: replace(TRAIN, golds=[[0]] * 399 + [[]]), "empty gold set of query 399"),

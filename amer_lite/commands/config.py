@@ -208,6 +208,11 @@ class Config:
         if (self.lora is None) == (self.states is None):
             raise ValueError("give [lora] or [states], not both and not neither")
 
+    @property
+    def tau(self) -> float | None:
+        """Of the merge: a mixture reads probabilities as they were trained."""
+        return self.train.recipe.temperature if self.retrieve.merge == "mixture" else None
+
     def sections(self, *names: str) -> dict[str, Any]:
         """Sections as plain values, to be compared with those of an earlier command."""
         return {name: value for name, value in asdict(self).items() if name in names}

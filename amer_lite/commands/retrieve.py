@@ -50,7 +50,14 @@ def retrieve(config: Config, untrained: bool = False) -> str:
         model = AMER.load(Path(config.folder) / "model", device.name)
         prefix = reader(config)([example.query for example in examples])
         merged = search(
-            model, index, prefix, m=wanted.m, k=wanted.k, merge=wanted.merge, depth=wanted.depth
+            model,
+            index,
+            prefix,
+            m=wanted.m,
+            k=wanted.k,
+            merge=wanted.merge,
+            depth=wanted.depth,
+            tau=config.tau,
         )
         run = as_run(merged, index, [example.id for example in examples])
     if task.answers is not None:

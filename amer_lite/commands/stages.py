@@ -20,7 +20,7 @@ _SECTIONS: dict[Stage, tuple[str, ...]] = {
 def finish(config: Config, stage: Stage, **facts: Any) -> None:
     """Note that ``stage`` is done, with its settings and some facts for those who look."""
     settings = config.sections(*_SECTIONS[stage])
-    save_bundle(_folder(config, stage), _KIND, {"settings": settings, "facts": facts}, {})
+    save_bundle(_place(config.folder, stage), _KIND, {"settings": settings, "facts": facts}, {})
 
 
 def require(config: Config, stage: Stage) -> None:
@@ -31,7 +31,7 @@ def require(config: Config, stage: Stage) -> None:
         ValueError: it was done with other settings; they are named.
     """
     try:
-        noted, _ = load_bundle(_folder(config, stage), _KIND)
+        noted, _ = load_bundle(_place(config.folder, stage), _KIND)
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"{config.folder}: nothing from `{stage}` here; run `python -m amer_lite {stage}` first"
@@ -41,6 +41,11 @@ def require(config: Config, stage: Stage) -> None:
             f"{config.folder}: `{stage}` was run with other settings: {'; '.join(changed)}. Put "
             f"them back, or give the new ones a folder of their own and run `{stage}` there"
         )
+
+
+def facts(folder: str | Path, stage: Stage) -> dict[str, Any]:
+    """What :func:`finish` noted of a run in ``folder``."""
+    return dict(load_bundle(_place(folder, stage), _KIND)[0]["facts"])
 
 
 def differences(old: Any, new: Any, at: str = "") -> list[str]:
@@ -56,5 +61,5 @@ def differences(old: Any, new: Any, at: str = "") -> list[str]:
     return [] if old == new else [f"{at} was {old!r}, is {new!r}"]
 
 
-def _folder(config: Config, stage: Stage) -> Path:
-    return Path(config.folder) / "stages" / stage
+def _place(folder: str | Path, stage: Stage) -> Path:
+    return Path(folder) / "stages" / stage

@@ -120,7 +120,9 @@ def _score(
     names, wanted = [example.id for example in examples], config.retrieve
 
     def score(model: AMER) -> float:
-        merged = retrieve(model, index, prefix, m=wanted.m, k=config.train.k, merge=wanted.merge)
+        merged = retrieve(
+            model, index, prefix, m=wanted.m, k=config.train.k, merge=wanted.merge, tau=config.tau
+        )
         run = as_run(merged, index, names)
         return float(metrics.recall(run, examples, config.train.k).mean())
 

@@ -21,9 +21,10 @@ from pathlib import Path
 import torch
 
 from amer_lite.__main__ import main as amer_lite
+from amer_lite.commands import stages
 from amer_lite.commands.evaluate import measure
 from amer_lite.commands.reading import read
-from amer_lite.storage import cache_folder, load_bundle, write_text
+from amer_lite.storage import cache_folder, write_text
 from book._runs.ledger import Ledger, Record
 
 CONFIG = Path(__file__).parents[2] / "data" / "configs" / "words.toml"
@@ -158,8 +159,7 @@ def percent(record: Record) -> Record:
 
 
 def dev_recall(folder: Path) -> float:
-    noted, _ = load_bundle(folder / "stages" / "train", "amer-lite/stage-1")
-    return float(noted["facts"]["dev_recall"])
+    return float(stages.facts(folder, "train")["dev_recall"])
 
 
 def main() -> None:

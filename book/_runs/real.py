@@ -22,9 +22,7 @@ import torch
 
 from amer_lite import AMER, AMERConfig, DecoderConfig, TrainConfig, fit, metrics
 from amer_lite.checkpoint import restore, snapshot
-from amer_lite.index import search_sets
-from amer_lite.merge import mixture
-from amer_lite.retrieval import as_run
+from amer_lite.retrieval import as_run, retrieve
 from amer_lite.types import Run
 from book._runs.ledger import Ledger, Record
 from book._runs.worlds import WORLDS, Point, World
@@ -47,9 +45,9 @@ def build(world: World, seed: int, pointer: bool = True) -> AMER:
 
 def search(world: World, model: AMER, part: str, m: int, tau: float) -> Run:
     """The 100 best documents of every query; ``tau`` is the temperature of training."""
-    vectors = model.generate(world.queries[part], m).numpy()
-    hits = search_sets(world.index, vectors, max(CUTS))
-    merged = mixture(hits.scores, hits.rows, max(CUTS), tau)  # of one list: the list
+    merged = retrieve(
+        model, world.index, world.queries[part], m=m, k=max(CUTS), merge="mixture", tau=tau
+    )  # of one list: the list
     return as_run(merged, world.index, [example.id for example in world.examples[part]])
 
 
@@ -146,7 +144,12 @@ def record(ledger: Ledger, world: World, place: str, name: str, point: Point, se
     model = build(world, seed)
     curve = train(world, model, settings(world, m, point, seed))
     wall = time.perf_counter() - start
-    single = ledger.select(**common, model="single")
+    single: list[Record] = []
+    if seed:
+        temperature, rate = tuned(ledger, place, "single")
+        single = ledger.select(
+            **common, model="single", temperature=temperature, learning_rate=rate
+        )
     found = list(measure(world, search(world, model, part, m, point[0]), part, single))
     found += [
         {"split": "dev", "metric": "mean recall", "k": None, "step": step,
