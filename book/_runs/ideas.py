@@ -27,12 +27,12 @@ from amer_lite.merge import Merged
 from amer_lite.retrieval import as_run
 from amer_lite.types import Run
 from book._runs.ledger import Ledger, Record
-from book._runs.real import CUTS, build, measure, settings, train, tuned
+from book._runs.real import CUTS, DEPTH, build, measure, settings, train, tuned
 from book._runs.worlds import Point, World
 
 STEPS = {"words": 240, "intents-384": 200}
 ALL = (
-    "mixture", "mixture-deep", "mean", "encoder-mean",
+    "mixture", "mixture-shallow", "mean", "encoder-mean",
     "soft_sum", "max_score", "rrf", "round_robin",
 )  # fmt: skip
 
@@ -84,18 +84,18 @@ def rank(world: World, vectors: np.ndarray, merge: str, tau: float) -> Run:
     """The 100 best documents.
 
     *mean* searches once, with the mean of a query's vectors, *encoder-mean* with the mean of that
-    and the encoder's embedding of the query; *mixture-deep* fetches 1,000 documents a vector.
+    and the encoder's embedding of the query; *mixture-shallow* fetches 100 documents a vector.
     """
     k = max(CUTS)
     if merge.endswith("mean"):
         vectors = unit(vectors.mean(1, keepdims=True))
     if merge == "encoder-mean":  # which every vector of an untrained model is
         vectors = unit(vectors + build(world, 0).generate(world.queries["dev"], 1).numpy())
-    hits = search_sets(world.index, vectors, 10 * k if merge == "mixture-deep" else k)
+    hits = search_sets(world.index, vectors, DEPTH if merge == "mixture" else k)
     mixture = merging.mixture
     rules: dict[str, Callable[[], Merged]] = {
         "mixture": lambda: mixture(hits.scores, hits.rows, k, tau),
-        "mixture-deep": lambda: mixture(hits.scores, hits.rows, k, tau),
+        "mixture-shallow": lambda: mixture(hits.scores, hits.rows, k, tau),
         "mean": lambda: merging.round_robin(hits.rows, k),  # of one list: the list
         "encoder-mean": lambda: merging.round_robin(hits.rows, k),
         "soft_sum": lambda: merging.soft_sum(hits.rows, vectors, world.index.vectors, k),

@@ -57,6 +57,7 @@ class Setting:
 WORLDS: Mapping[str, Setting] = {
     "intents-384": Setting("intents", lambda _: _intents(), 400, grid=LONG),
     "intents-64": Setting("intents", lambda _: _intents(), 400, dim=64, grid=LONG),
+    "intents-64-long": Setting("intents", lambda _: _intents(), 800, dim=64, grid=LONG[1:4]),
     "words": Setting("wordnet", lambda _: wordnet.load(), 240, batch_size=128),
     "words-lm": Setting("wordnet", lambda _: wordnet.load(), 240, 128, language_model=True),
     "one-sense": Setting(
