@@ -50,6 +50,8 @@ class Batches:
         golds = pairs = whole.mask.sum(1)
         if self.config.pairing != "coverage":  # of one gold with one vector; the anchor has none
             pairs = golds.clamp(max=self.config.m - self.config.anchored)
+        if self.config.pairing == "complete":  # one a vector
+            pairs = torch.full_like(golds, self.config.m - self.config.anchored)
         negatives = whole.negatives
         if count > 1:  # documents that stand among the candidates twice count once
             every = whole.rows[whole.mask]

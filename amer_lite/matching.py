@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-Pairing = Literal["hungarian", "coverage", "ordered"]
+Pairing = Literal["hungarian", "complete", "coverage", "ordered"]
 
 
 class Pairs(NamedTuple):
@@ -63,6 +63,26 @@ def match(similarity: Tensor, gold_mask: Tensor | None = None) -> Pairs:
     return Pairs(*(index.to(similarity.device) for index in (example, vector, gold)))
 
 
+def complete(similarity: Tensor, gold_mask: Tensor | None = None) -> Pairs:
+    """:func:`match`, and each vector that it leaves over with its most similar gold: m pairs.
+
+    A vector without a gold is trained by nothing, and yet its list is merged with the others.
+
+    Arguments and errors as for :func:`match`.
+    """
+    matched = match(similarity, gold_mask)
+    spare = torch.ones(similarity.shape[:2], dtype=torch.bool, device=similarity.device)
+    spare[matched.example, matched.vector] = False
+    example, vector = spare.nonzero(as_tuple=True)
+    reachable = similarity.detach()
+    if gold_mask is not None:
+        reachable = reachable.masked_fill(~gold_mask[:, None], -torch.inf)
+    pairs = zip(matched, (example, vector, reachable[example, vector].argmax(1)), strict=True)
+    example, vector, gold = (torch.cat(both) for both in pairs)
+    order = example.argsort(stable=True)
+    return Pairs(example[order], vector[order], gold[order])
+
+
 def cover(similarity: Tensor, gold_mask: Tensor | None = None) -> Pairs:
     """Each gold with its most similar vector; one vector may answer for several golds.
 
@@ -86,6 +106,7 @@ def pair_in_order(similarity: Tensor, gold_mask: Tensor | None = None) -> Pairs:
 
 _PAIRINGS: dict[str, Callable[[Tensor, Tensor | None], Pairs]] = {
     "hungarian": match,
+    "complete": complete,
     "coverage": cover,
     "ordered": pair_in_order,
 }
@@ -113,8 +134,9 @@ def set_info_nce(
         vectors: (B, m, d) float, usually L2-normalised.
         golds: (B, n, d) float document embeddings, padded where ``gold_mask`` is False.
         gold_mask: (B, n) bool; None if all are real.
-        pairing: ``hungarian`` (the paper), ``coverage`` (each gold by its best vector) or
-            ``ordered`` (gold i by vector i).
+        pairing: ``hungarian`` (the paper), ``complete`` (the same, and every vector to spare with
+            its best gold), ``coverage`` (each gold by its best vector) or ``ordered`` (gold i by
+            vector i).
         masked: leave the *other* golds of the same example out of the denominator. The paper keeps
             them (False); its authors added the masked form later.
         gold_ids: (B, n) int64 document ids ≥ 0, distinct within an example.

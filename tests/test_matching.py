@@ -10,6 +10,7 @@ from torch import Tensor
 
 from amer_lite.matching import (
     Pairing,
+    complete,
     cover,
     match,
     set_info_nce,
@@ -70,13 +71,31 @@ def test_match_on_similarities_equals_match_on_log_probabilities_up_to_m_golds(
     assert (torch.equal(a.gold, b.gold) and torch.equal(a.vector, b.vector)) is same
 
 
+@given(shapes, st.lists(st.integers(1, 5), min_size=1, max_size=4))
+def test_complete_is_the_match_and_every_spare_vector_with_its_best_gold(
+    shape: tuple[int, int, int], sizes: list[int]
+) -> None:
+    m, _, seed = shape
+    similarity, mask = unit(len(sizes), m, max(sizes), seed=seed), ragged(sizes, max(sizes))
+    similarity[~mask[:, None].expand_as(similarity)] = torch.nan
+    found = torch.stack(complete(similarity, mask)).T.tolist()
+    assert found == sorted(found, key=lambda pair: pair[0]) and len(found) == m * len(sizes)
+    pairs = {(example, vector): gold for example, vector, gold in found}
+    for example, vector, gold in torch.stack(match(similarity, mask)).T.tolist():
+        assert pairs.pop((example, vector)) == gold
+    assert len(pairs) == sum(max(0, m - size) for size in sizes)
+    for (example, vector), gold in pairs.items():
+        own = similarity[example, vector, : sizes[example]]
+        assert own[gold] == own.max()
+
+
 def test_cover_gives_each_gold_its_best_vector() -> None:
     similarity = torch.tensor([[[0.9, 0.8, 0.1], [0.2, 0.3, 0.4]]])
     pairs = cover(similarity, torch.tensor([[True, True, True]]))
     assert pairs.vector.tolist() == [0, 0, 1] and pairs.gold.tolist() == [0, 1, 2]
 
 
-@pytest.mark.parametrize("pairing", ["hungarian", "coverage", "ordered"])
+@pytest.mark.parametrize("pairing", ["hungarian", "complete", "coverage", "ordered"])
 def test_equal_vectors_give_log_of_the_number_of_candidates(pairing: Pairing) -> None:
     """Closed form: with all similarities equal every candidate is as likely as any other."""
     same = unit(1, 1, 6).expand(4, 3, 6)

@@ -53,7 +53,12 @@ def step_count(counter: list[int] = []) -> int:  # noqa: B006 - each evaluation 
 @pytest.mark.parametrize("parts", [2, 5, 12])
 @pytest.mark.parametrize(
     "settings",
-    [{"masked": False}, {"pairing": "coverage"}, {"negatives": 0, "anchored": True, "m": 3}],
+    [
+        {"masked": False},
+        {"pairing": "coverage"},
+        {"pairing": "complete", "m": 4},
+        {"negatives": 0, "anchored": True, "m": 3},
+    ],
 )
 def test_parts_give_the_gradient_of_the_whole_batch(parts: int, settings: dict[str, Any]) -> None:
     """All candidates stay: that is what tells this from the usual gradient accumulation."""

@@ -56,6 +56,7 @@ VARIANTS = {
     ),
     "three-singles": Variant(1, models=3, merges=("mixture", "mean", "encoder-mean")),
     "amer-anchored": Variant(merges=ALL),
+    "amer-no-spare": Variant(change=lambda config: replace(config, pairing="complete")),
     "amer-no-anchor": Variant(change=lambda config: replace(config, anchored=False)),
     "amer-no-coverage": Variant(coverage=False),
     "amer-no-pointer": Variant(pointer=False),
