@@ -47,11 +47,14 @@ class Batches:
     def parts(self, step: int, rank: int, processes: int) -> Iterator[tuple[int, Batch]]:
         """The parts of a step's batch that fall to one of the processes, with their numbers."""
         whole, count = self.at(step), self.config.accumulate
-        golds = pairs = whole.mask.sum(1)
-        if self.config.pairing != "coverage":  # of one gold with one vector; the anchor has none
-            pairs = golds.clamp(max=self.config.m - self.config.anchored)
-        if self.config.pairing == "complete":  # one a vector
-            pairs = torch.full_like(golds, self.config.m - self.config.anchored)
+        golds = whole.mask.sum(1)
+        vectors = self.config.m - self.config.anchored  # of which the anchor is none
+        if self.config.pairing == "coverage":
+            pairs = golds
+        elif self.config.pairing == "complete":
+            pairs = torch.full_like(golds, vectors)
+        else:  # of one gold with one vector
+            pairs = golds.clamp(max=vectors)
         negatives = whole.negatives
         if count > 1:  # documents that stand among the candidates twice count once
             every = whole.rows[whole.mask]

@@ -251,7 +251,7 @@ INJECTIONS = {
     ),
     "gold set of train in dev": (
         _with(_clean(), "dev", Example("new", "synonym", ["d15", "d14"])),
-        {"leaked_golds": 1},
+        {"leaked_golds": 1, "shared_golds": 1},
         "dev 'new' 'synonym' is like train 'q7' 'word 7'",
     ),
     "nearly the gold set of dev in test": (
@@ -260,8 +260,13 @@ INJECTIONS = {
             "test",
             Example("five", "five", [f"d{i}" for i in range(150, 155)]),
         ),
-        {"leaked_golds": 1},
+        {"leaked_golds": 1, "shared_golds": 1},
         "test 'five' 'five' is like dev 'four' 'four'",
+    ),
+    "one gold of train in test": (
+        _with(_clean(), "test", Example("new", "new", ["d150", "d14"])),
+        {"shared_golds": 1},
+        "test 'new' 'new' shares a gold with train 'q7' 'word 7'",
     ),
     "query of train twice": (
         _with(_clean(), "train", Example("new", "WORD 7", ["d150"])),
@@ -311,7 +316,7 @@ def test_the_audit_finds_the_injected_trap_and_nothing_else(trap: str) -> None:
     dataset, expected, message = INJECTIONS[trap]
     report = audit(dataset)
     assert _counts(report) == expected
-    assert report.clean == (expected.keys() == {"repeated_queries"})
+    assert report.clean == (expected.keys() <= {"repeated_queries", "shared_golds"})
     assert message in str(report)
 
 
@@ -356,6 +361,9 @@ def test_leaks_against_all_pairs(examples: list[Example], cut: int) -> None:
     assert report.leaked_golds.count == sum(
         any(5 * len(g & {*e.gold_ids}) >= 4 * len(g | {*e.gold_ids}) for g in train)
         for e in examples[cut:]
+    )
+    assert report.shared_golds.count == sum(
+        any(g & {*e.gold_ids} for g in train) for e in examples[cut:]
     )
 
 

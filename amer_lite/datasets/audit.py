@@ -18,6 +18,7 @@ from amer_lite.types import Dataset, Example
 
 SIGNIFICANT = 0.001  # level of the audit's white-space tests
 CASES = 5  # cases that the audit quotes for a finding
+REMARKS = ("shared_golds", "repeated_queries")  # findings that need not be faults
 _SURFACE = {
     "leading white space": re.compile(r"\A\s"),
     "trailing white space": re.compile(r"\s\Z"),
@@ -55,6 +56,8 @@ class Audit:
         leaked_queries: queries that also stand, normalised, in an earlier split.
         leaked_golds: queries whose gold set has a Jaccard index of at least 0.8 with one of an
             earlier split.
+        shared_golds: queries with at least one gold of an earlier split, the leaked ones included.
+            Most data sets have them, and a trained model gains from them: report their number.
         repeated_queries: queries like (either way) an earlier one of their own split. They make the
             sample smaller than it looks but favour no model, so `clean` leaves them out.
         repeated_documents: documents whose normalised text an earlier document has.
@@ -67,6 +70,7 @@ class Audit:
     queries: Mapping[str, int]
     leaked_queries: Finding
     leaked_golds: Finding
+    shared_golds: Finding
     repeated_queries: Finding
     repeated_documents: Finding
     repeated_golds: Finding
@@ -81,7 +85,7 @@ class Audit:
     @property
     def faults(self) -> list[str]:
         """Names of the findings that falsify an evaluation."""
-        return [n for n, f in self.findings.items() if f.count and n != "repeated_queries"]
+        return [n for n, f in self.findings.items() if f.count and n not in REMARKS]
 
     @property
     def clean(self) -> bool:
@@ -112,17 +116,24 @@ def audit(dataset: Dataset) -> Audit:
 
     leaked_queries: list[str] = []
     leaked_golds: list[str] = []
+    shared_golds: list[str] = []
     repeated_queries: list[str] = []
     by_query: dict[int, dict[str, int]] = defaultdict(dict)  # class to {split: first example}
     by_golds: dict[int, dict[str, int]] = defaultdict(dict)
+    by_gold: dict[str, dict[str, int]] = defaultdict(dict)  # document to the same
     for i, example in enumerate(examples):
         query, golds = likeness.queries[i], likeness.golds[i]
         twins = {s: j for c in (golds, *near[golds]) for s, j in by_golds[c].items()}
-        for found, leaks in ((by_query[query], leaked_queries), (twins, leaked_golds)):
+        sharing = {s: j for doc in example.gold_ids for s, j in by_gold[doc].items()}
+        for found, leaks, relation in (
+            (by_query[query], leaked_queries, "is like"),
+            (twins, leaked_golds, "is like"),
+            (sharing, shared_golds, "shares a gold with"),
+        ):
             if earlier := next((s for s in found if s != where[i]), None):
                 twin = examples[found[earlier]]
                 leaks.append(
-                    f"{where[i]} {example.id!r} {example.query!r} is like "
+                    f"{where[i]} {example.id!r} {example.query!r} {relation} "
                     f"{earlier} {twin.id!r} {twin.query!r}"
                 )
         if where[i] in by_query[query] or where[i] in twins:
@@ -133,6 +144,8 @@ def audit(dataset: Dataset) -> Audit:
             )
         by_query[query].setdefault(where[i], i)
         by_golds[golds].setdefault(where[i], i)
+        for doc in example.gold_ids:
+            by_gold[doc].setdefault(where[i], i)
 
     texts = {doc: normalise(text) for doc, text in dataset.corpus.items()}
     first: dict[str, str] = {}
@@ -147,6 +160,7 @@ def audit(dataset: Dataset) -> Audit:
         queries={name: len(members) for name, members in dataset.splits.items()},
         leaked_queries=Finding.of(leaked_queries),
         leaked_golds=Finding.of(leaked_golds),
+        shared_golds=Finding.of(shared_golds),
         repeated_queries=Finding.of(repeated_queries),
         repeated_documents=Finding.of(repeated_documents),
         repeated_golds=Finding.of([case for e in examples if (case := _repeated_gold(e, texts))]),
