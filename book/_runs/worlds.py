@@ -65,6 +65,9 @@ WORLDS: Mapping[str, Setting] = {
     ),
     "kinds": Setting("wordnet-kinds", lambda _: wordnet.kinds(), 160, 128),
     "debian-tags": Setting("debian-tags", lambda _: debian_tags.load(), 240),
+    "debian-tags-long": Setting(
+        "debian-tags", lambda _: debian_tags.load(), 960, grid=((0.05, 1e-3),)
+    ),
     "ambigqa": Setting("ambigqa", _ambigqa, 160),
 }
 
