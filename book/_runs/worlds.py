@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -27,18 +27,42 @@ SHORT = ((0.05, 1e-4), (0.05, 3e-4), (0.05, 1e-3), (0.1, 3e-4), (0.1, 1e-3), (0.
 MOST = {"train": 24_000, "dev": 1_000, "test": 1_500}  # queries used of larger splits
 
 
-def _intents() -> Dataset:
-    return intents.load(words=16_000, queries={"train": 24_000, "dev": 500, "test": 1_000})
+def _intents(_: Path | None, draw: int) -> Dataset:
+    sizes = {"train": 24_000, "dev": 500, "test": 1_000}
+    return intents.load(words=16_000, queries=sizes, seed=draw)
 
 
-def _ambigqa(folder: Path | None) -> Dataset:
-    """The official development questions are the test; dev is a tenth of the training ones."""
+def _words(_: Path | None, draw: int) -> Dataset:
+    return wordnet.load(seed=draw)
+
+
+def _debian_tags(_: Path | None, draw: int) -> Dataset:
+    return debian_tags.load(seed=draw)
+
+
+def _ambigqa(folder: Path | None, draw: int) -> Dataset:
+    """The official development questions are the test; dev is a tenth of the training ones.
+
+    A redrawn world has nothing but the training ones.
+    """
     names = {"train": "train_light.json", "test": "dev_light.json"}
     files = None if folder is None else {part: folder / name for part, name in names.items()}
     data = ambigqa.load(files).dataset
     given = data.splits if folder is not None else {**data.splits, "test": data.splits["dev"]}
+    if draw:
+        return replace(data, splits=split(given["train"], seed=draw))
     parts = split(given["train"], {"train": 0.9, "dev": 0.1}, 0)
-    return Dataset(data.name, data.corpus, {**parts, "test": given["test"]}, data.source)
+    return replace(data, splits={**parts, "test": given["test"]})
+
+
+def _unseen(data: Dataset, first: Dataset) -> Dataset:
+    """Without the queries of dev and test that ``first`` has in its dev or test."""
+    seen = {example.query for part in ("dev", "test") for example in first.splits[part]}
+    fresh = {
+        part: [example for example in data.splits[part] if example.query not in seen]
+        for part in ("dev", "test")
+    }
+    return replace(data, splits={**data.splits, **fresh})
 
 
 @dataclass(frozen=True)
@@ -46,7 +70,7 @@ class Setting:
     """A world as the records name it, and its budget, which is the same for all of its models."""
 
     dataset: str
-    load: Callable[[Path | None], Dataset]
+    load: Callable[[Path | None, int], Dataset]  # folder of AmbigQA, draw
     steps: int
     batch_size: int = 64
     dim: int = 384
@@ -55,19 +79,20 @@ class Setting:
 
 
 WORLDS: Mapping[str, Setting] = {
-    "intents-384": Setting("intents", lambda _: _intents(), 400, grid=LONG),
-    "intents-64": Setting("intents", lambda _: _intents(), 400, dim=64, grid=LONG),
-    "intents-64-long": Setting("intents", lambda _: _intents(), 800, dim=64, grid=LONG[1:4]),
-    "words": Setting("wordnet", lambda _: wordnet.load(), 240, batch_size=128),
-    "words-lm": Setting("wordnet", lambda _: wordnet.load(), 240, 128, language_model=True),
+    "intents-384": Setting("intents", _intents, 400, grid=LONG),
+    "intents-64": Setting("intents", _intents, 400, dim=64, grid=LONG),
+    "intents-64-long": Setting("intents", _intents, 800, dim=64, grid=LONG[1:4]),
+    "words": Setting("wordnet", _words, 240, batch_size=128),
+    "words-lm": Setting("wordnet", _words, 240, 128, language_model=True),
     "one-sense": Setting(
-        "wordnet-one-sense", lambda _: wordnet.load(1, 1, documents=16_000), 240, 128
+        "wordnet-one-sense",
+        lambda _, draw: wordnet.load(1, 1, documents=16_000, seed=draw),
+        240,
+        128,
     ),
-    "kinds": Setting("wordnet-kinds", lambda _: wordnet.kinds(), 160, 128),
-    "debian-tags": Setting("debian-tags", lambda _: debian_tags.load(), 240),
-    "debian-tags-long": Setting(
-        "debian-tags", lambda _: debian_tags.load(), 960, grid=((0.05, 1e-3),)
-    ),
+    "kinds": Setting("wordnet-kinds", lambda _, draw: wordnet.kinds(seed=draw), 160, 128),
+    "debian-tags": Setting("debian-tags", _debian_tags, 240),
+    "debian-tags-long": Setting("debian-tags", _debian_tags, 960, grid=((0.05, 1e-3),)),
     "ambigqa": Setting("ambigqa", _ambigqa, 160),
 }
 
@@ -75,13 +100,21 @@ WORLDS: Mapping[str, Setting] = {
 class World:
     """One of `WORLDS`, embedded by MiniLM, compressed to ``dim`` dimensions if fewer than 384.
 
+    Args:
+        name: of the world.
+        folder: of AmbigQA's files, which only that world needs.
+        draw: of corpus sample and splits. A draw after the first, 0, drops the queries of dev and
+            test that stood there in the first: its figures come from queries never measured before.
+
     Attributes:
         basis: (dim, state width), what a model's pointer reads document space off states with.
     """
 
-    def __init__(self, name: str, folder: Path | None = None) -> None:
+    def __init__(self, name: str, folder: Path | None = None, draw: int = 0) -> None:
         self.setting = setting = WORLDS[name]
-        data = setting.load(folder)
+        data = setting.load(folder, draw)
+        if draw:
+            data = _unseen(data, setting.load(folder, 0))
         encoder = SentenceEncoder()
         self.ids = list(data.corpus)
         documents = torch.from_numpy(encoder.embed([data.corpus[doc] for doc in self.ids]))
