@@ -28,7 +28,8 @@ class Ledger:
 
     Args:
         name: of the file.
-        module: ``book._runs.<module>`` is the command that writes; the file's name if None.
+        module: ``book._runs.<module>``, options and all, is the command that writes; the file's
+            name if None.
     """
 
     def __init__(self, name: str, module: str | None = None) -> None:

@@ -189,7 +189,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     for name in arguments.worlds:
-        ledger = Ledger("real")
+        ledger = Ledger("real", "real --redrawn" if arguments.redrawn else None)
         world = World(name, arguments.ambigqa, draw=int(arguments.redrawn))
         place, grids = name, dict.fromkeys(MODELS, world.setting.grid)
         if arguments.redrawn:
