@@ -18,7 +18,6 @@ from amer_lite.types import Dataset, Example
 
 SIGNIFICANT = 0.001  # level of the audit's white-space tests
 CASES = 5  # cases that the audit quotes for a finding
-REMARKS = ("shared_golds", "repeated_queries")  # findings that need not be faults
 _SURFACE = {
     "leading white space": re.compile(r"\A\s"),
     "trailing white space": re.compile(r"\s\Z"),
@@ -29,15 +28,22 @@ _SURFACE = {
 
 @dataclass(frozen=True)
 class Finding:
-    """How often a fault was found, and the first few cases in words."""
+    """How often something was found, and the first few cases in words.
+
+    Attributes:
+        count: of the cases.
+        examples: the first few.
+        fault: they falsify an evaluation; False for what is only to be reported.
+    """
 
     count: int = 0
     examples: tuple[str, ...] = ()
+    fault: bool = True
 
     @classmethod
-    def of(cls, cases: Sequence[str]) -> Finding:
+    def of(cls, cases: Sequence[str], fault: bool = True) -> Finding:
         """Count all ``cases``, quote the first few."""
-        return cls(len(cases), tuple(cases[:CASES]))
+        return cls(len(cases), tuple(cases[:CASES]), fault)
 
     def rows(self, name: str) -> list[str]:
         """Lines of a table: the count under its name, then the cases."""
@@ -85,7 +91,7 @@ class Audit:
     @property
     def faults(self) -> list[str]:
         """Names of the findings that falsify an evaluation."""
-        return [n for n, f in self.findings.items() if f.count and n not in REMARKS]
+        return [name for name, f in self.findings.items() if f.fault and f.count]
 
     @property
     def clean(self) -> bool:
@@ -160,8 +166,8 @@ def audit(dataset: Dataset) -> Audit:
         queries={name: len(members) for name, members in dataset.splits.items()},
         leaked_queries=Finding.of(leaked_queries),
         leaked_golds=Finding.of(leaked_golds),
-        shared_golds=Finding.of(shared_golds),
-        repeated_queries=Finding.of(repeated_queries),
+        shared_golds=Finding.of(shared_golds, fault=False),
+        repeated_queries=Finding.of(repeated_queries, fault=False),
         repeated_documents=Finding.of(repeated_documents),
         repeated_golds=Finding.of([case for e in examples if (case := _repeated_gold(e, texts))]),
         white_space=Finding.of(_white_space(dataset)),
