@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from amer_lite.datasets.splits import groups
 from amer_lite.decoder import DecoderConfig
 from amer_lite.faiss_index import FaissIndex
 from amer_lite.matching import set_info_nce
@@ -25,7 +26,8 @@ from amer_lite.merge import round_robin
 from amer_lite.model import AMER, AMERConfig
 from amer_lite.prefix import Prefix
 from amer_lite.storage import write_text
-from tests import slow_matching, slow_merge, slow_model
+from amer_lite.types import Example
+from tests import slow_matching, slow_merge, slow_model, slow_splits
 
 RESULTS = Path(__file__).parents[1] / "data" / "results" / "bench.json"
 Task = Callable[[], object]
@@ -144,13 +146,28 @@ def searching() -> Iterator[Row]:
     )
 
 
+def splitting() -> Iterator[Row]:
+    rng = np.random.default_rng(0)
+    examples = [  # Zipf: one document is gold for most of the queries
+        Example(f"q{i}", f"w{i}", [f"d{d % 30_000}" for d in rng.zipf(1.3, rng.integers(2, 9))])
+        for i in range(500)
+    ]
+    yield compare(
+        "groups_vs_all_pairs",
+        lambda: groups(examples),
+        lambda: slow_splits.groups(examples),
+        "like examples, 500 queries of 2 to 8 golds",
+        runs=3,
+    )
+
+
 def main() -> None:
     torch.set_num_threads(1)  # two threads on two shared cores measure the neighbours
     faiss.omp_set_num_threads(1)
     torch.manual_seed(0)
     rows: list[Row] = []
     print(f"{'name':24}{'ours ms':>10}{'other ms':>11}{'ratio':>8}  setting")
-    for part in (losses, models, searching):
+    for part in (losses, models, searching, splitting):
         for row in part():
             rows.append(row)
             times = f"{row.ours_ms:10.2f}{row.other_ms:11.2f}{row.ratio:8.2f}"
