@@ -7,6 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from amer_lite.prefix import check_rows
+
 Feedback = Literal["predicted", "gold", "scheduled", "matched"]
 
 
@@ -24,6 +26,28 @@ class Matched:
         rows = torch.arange(len(choice), device=choice.device)
         self.uses[rows, choice] += 1
         return self.golds[rows, choice]
+
+
+def checked(
+    golds: Tensor, mask: Tensor | None, shape: tuple[int, int], device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Golds in float32 with zeros in their padding, and their mask; ``shape`` is (batch, d)."""
+    if golds.ndim != 3 or golds.shape[::2] != shape or not golds.shape[1]:
+        raise ValueError(
+            f"golds: expected ({shape[0]}, n ≥ 1, {shape[1]}), got {tuple(golds.shape)}"
+        )
+    if mask is None:
+        mask = torch.ones(golds.shape[:2], dtype=torch.bool)
+    if mask.shape != golds.shape[:2] or mask.dtype != torch.bool:
+        raise ValueError(
+            f"gold_mask: expected bool {tuple(golds.shape[:2])}, "
+            f"got {mask.dtype} {tuple(mask.shape)}"
+        )
+    mask = mask.to(device)
+    golds = golds.to(device, torch.float32).masked_fill(~mask[..., None], 0)
+    check_rows(mask.any(1), "golds: empty gold set")
+    check_rows(torch.isfinite(golds).flatten(1).all(1), "golds: NaN or infinite values")
+    return golds, mask
 
 
 def in_turn(golds: Tensor, mask: Tensor, steps: int) -> Tensor:

@@ -20,11 +20,11 @@ from torch import Tensor, nn
 
 from amer_lite.checkpoint import restore, snapshot
 from amer_lite.decoder import Decoder, DecoderConfig
-from amer_lite.feedback import Feedback, Matched, in_turn
+from amer_lite.feedback import Feedback, Matched, checked, in_turn
 from amer_lite.language_model import LanguageModel, as_json, build
 from amer_lite.lora import LoRA, add_adapters, frozen_digest
 from amer_lite.pointer import Pointer
-from amer_lite.prefix import Prefix, check_prefix, check_rows
+from amer_lite.prefix import Prefix, check_prefix
 from amer_lite.storage import load_bundle, save_bundle
 
 if TYPE_CHECKING:
@@ -160,7 +160,8 @@ class AMER(nn.Module):
         if golds is None and (m is None or feedback != "predicted"):
             raise ValueError(f"rollout: feedback {feedback!r} with m={m} needs golds (B, n, d)")
         if golds is not None:
-            golds, gold_mask = self._check_golds(golds, gold_mask, len(mask))
+            device = self.input_projection.weight.device
+            golds, gold_mask = checked(golds, gold_mask, (len(mask), self.config.dim), device)
         if m is None:
             m = golds.shape[1] if golds is not None else 0
         if m < 1:
@@ -326,26 +327,6 @@ class AMER(nn.Module):
         order = mask.long().argsort(dim=1, stable=True)  # padding first, tokens in their order
         rows = torch.arange(len(mask), device=device)[:, None]
         return self.backbone.embed(values[rows, order]), mask[rows, order]
-
-    def _check_golds(
-        self, golds: Tensor, gold_mask: Tensor | None, batch: int
-    ) -> tuple[Tensor, Tensor]:
-        if golds.ndim != 3 or golds.shape[::2] != (batch, self.config.dim) or not golds.shape[1]:
-            raise ValueError(
-                f"golds: expected ({batch}, n ≥ 1, {self.config.dim}), got {tuple(golds.shape)}"
-            )
-        if gold_mask is None:
-            gold_mask = torch.ones(golds.shape[:2], dtype=torch.bool)
-        if gold_mask.shape != golds.shape[:2] or gold_mask.dtype != torch.bool:
-            raise ValueError(
-                f"gold_mask: expected bool {tuple(golds.shape[:2])}, "
-                f"got {gold_mask.dtype} {tuple(gold_mask.shape)}"
-            )
-        gold_mask = gold_mask.to(self.input_projection.weight.device)
-        golds = golds.to(gold_mask.device, torch.float32).masked_fill(~gold_mask[..., None], 0)
-        check_rows(gold_mask.any(1), "golds: empty gold set")
-        check_rows(torch.isfinite(golds).flatten(1).all(1), "golds: NaN or infinite values")
-        return golds, gold_mask
 
 
 class _Emitter:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from amer_lite import metrics
+from amer_lite import metrics, trec
 from amer_lite.__main__ import main
 from amer_lite.commands import embed, train
 from amer_lite.shard_index import ShardIndex
@@ -102,8 +102,8 @@ def whole(files: Path) -> Path:
 
 
 def test_the_figures_are_those_of_run_and_qrels(whole: Path) -> None:
-    found = metrics.read_trec_run(whole / "runs/test.trec")
-    golds = metrics.read_qrels(whole / "runs/test.qrels")
+    found = trec.read_run(whole / "runs/test.trec")
+    golds = trec.read_qrels(whole / "runs/test.qrels")
     assert len(golds) == 6 and all(len(answers) == 5 for answers in golds.values())
     examples = [Example(query, query, answers) for query, answers in golds.items()]
     records = json.loads((whole / "evaluation/test.json").read_text())
@@ -116,7 +116,7 @@ def test_the_figures_are_those_of_run_and_qrels(whole: Path) -> None:
         assert record["low"] <= record["value"] <= record["high"] and record["queries"] == 6
         assert record["difference_low"] <= record["difference"] <= record["difference_high"]
         assert 0 < record["p_value"] <= 1
-    untrained = metrics.read_trec_run(whole / "runs/test-untrained.trec")
+    untrained = trec.read_run(whole / "runs/test-untrained.trec")
     assert metrics.recall(untrained, examples, 10).mean() > 0.9  # MiniLM reads names
 
 
@@ -275,8 +275,8 @@ width = 16
     first = mined[str(ord("r") * 100)]
     assert first == [["Ala 1__0"], ["Ala 2__0"]]  # the lost one has no passage
     assert run("retrieve", config, "--untrained") == 0
-    qrels = metrics.read_qrels(tmp_path / "run/runs/test-untrained.qrels")
-    run_ = metrics.read_trec_run(tmp_path / "run/runs/test-untrained.trec")
+    qrels = trec.read_qrels(tmp_path / "run/runs/test-untrained.qrels")
+    run_ = trec.read_run(tmp_path / "run/runs/test-untrained.trec")
     examples = [Example(query, query, answers) for query, answers in qrels.items()]
     assert all(len(answers) == 3 for answers in qrels.values())
     np.testing.assert_allclose(metrics.recall(run_, examples, 10), 2 / 3)  # the lost one is missed

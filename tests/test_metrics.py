@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, permutation_test
 
+from amer_lite import trec
 from amer_lite.metrics import (
     Scores,
     bootstrap_difference,
@@ -22,19 +23,13 @@ from amer_lite.metrics import (
     mrecall,
     ndcg,
     precision,
-    read_qrels,
-    read_trec_run,
     recall,
     sign_flip,
-    write_qrels,
-    write_trec_run,
 )
 from amer_lite.types import Example, Run
 
 Measure = Callable[[Run, Sequence[Example], int], Scores]
 MEASURES: list[Measure] = [mrecall, recall, precision, ndcg]
-
-IDS = st.text(st.characters(codec="utf-8", exclude_categories=["Z", "C"]), min_size=1, max_size=6)
 
 
 def _random_case(rng: np.random.Generator, queries: int) -> tuple[Run, list[Example]]:
@@ -54,8 +49,8 @@ def _trec_eval(
     run: Run, examples: Sequence[Example], name: str, k: int, folder: Path
 ) -> list[float]:
     """ir_measures (trec_eval inside) on the exported files."""
-    write_trec_run(folder / "run", run, "tag")
-    write_qrels(folder / "qrels", examples)
+    trec.write_run(folder / "run", run, "tag")
+    trec.write_qrels(folder / "qrels", examples)
     values = ir_measures.iter_calc(
         [ir_measures.parse_measure(f"{name}@{k}")],
         ir_measures.read_trec_qrels(str(folder / "qrels")),
@@ -149,111 +144,6 @@ def test_measures_refuse_bad_input(measure: Measure) -> None:
     assert measure(Run({"q1": []}), examples, 5) == [
         0
     ]  # an empty answer is a bad one, not an error
-
-
-# --- TREC files -----------------------------------------------------------------------------------
-
-
-@settings(deadline=None)
-@given(
-    st.dictionaries(IDS, st.lists(IDS, min_size=1, max_size=5, unique=True), min_size=1, max_size=4)
-)
-def test_a_run_survives_the_round_trip(
-    tmp_path_factory: pytest.TempPathFactory, rankings: dict[str, list[str]]
-) -> None:
-    path = tmp_path_factory.mktemp("trec") / "run"
-    write_trec_run(path, Run(rankings), "tag")
-    assert read_trec_run(path) == Run(rankings)
-
-
-def test_exported_scores_strictly_decrease_in_single_precision(tmp_path: Path) -> None:
-    write_trec_run(tmp_path / "run", Run({"q": [f"d{i}" for i in range(5000)]}), "tag")
-    lines = [line.split() for line in (tmp_path / "run").read_text().splitlines()]
-    scores = np.array([line[4] for line in lines], dtype=np.float32)
-    assert (np.diff(scores) < 0).all()
-    assert [int(line[3]) for line in lines] == list(range(1, 5001))
-
-
-@settings(deadline=None)
-@given(
-    st.lists(
-        st.lists(st.lists(IDS, min_size=1, max_size=3), min_size=1, max_size=4),
-        min_size=1,
-        max_size=3,
-    )
-)
-def test_qrels_survive_the_round_trip(
-    tmp_path_factory: pytest.TempPathFactory, golds: list[list[list[str]]]
-) -> None:
-    examples = [Example(f"q{i}", "text", answers) for i, answers in enumerate(golds)]
-    path = tmp_path_factory.mktemp("trec") / "qrels"
-    write_qrels(path, examples)
-    assert read_qrels(path) == {example.id: example.golds for example in examples}
-
-
-def test_foreign_files_are_read(tmp_path: Path) -> None:
-    (tmp_path / "run").write_text("q Q0 low 1 -2.5 t\n\nq\tQ0\thigh 9 1e3 t\n")
-    assert read_trec_run(tmp_path / "run") == Run({"q": ["high", "low"]})
-    (tmp_path / "qrels").write_text("q 0 a 2\nq 0 b 0\nq Q0 c 1\np 0 a 0\n")
-    assert read_qrels(tmp_path / "qrels") == {"q": (("a",), ("c",))}
-
-
-def test_ties_are_broken_as_trec_eval_breaks_them(tmp_path: Path) -> None:
-    rows = [f"q Q0 {doc} 1 {score} t\n" for doc, score in zip("bdac", [1, 1, 1, 2], strict=True)]
-    (tmp_path / "run").write_text("".join(rows))
-    ours = read_trec_run(tmp_path / "run")
-    for doc in "abcd":
-        qrels = [ir_measures.Qrel("q", doc, 1)]
-        run = list(ir_measures.read_trec_run(str(tmp_path / "run")))
-        rank = 1 / ir_measures.calc_aggregate([ir_measures.RR], qrels, run)[ir_measures.RR]
-        assert ours.rankings["q"].index(doc) + 1 == pytest.approx(rank)
-
-
-@pytest.mark.parametrize("bad", ["a b", "", "a\n", "a\u3000b"])
-def test_ids_that_trec_cannot_hold(bad: str, tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    writers: list[Callable[[], None]] = [
-        lambda: write_trec_run(path, Run({"q": [bad]}), "tag"),
-        lambda: write_trec_run(path, Run({bad: ["a"]}), "tag"),
-        lambda: write_trec_run(path, Run({"q": ["a"]}), bad),
-    ]
-    if bad:  # an Example has no empty ids
-        writers.append(lambda: write_qrels(path, [Example(bad, "text", ["a"])]))
-        writers.append(lambda: write_qrels(path, [Example("q", "text", [bad])]))
-    for write in writers:
-        with pytest.raises(ValueError, match="white space"):
-            write()
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_query_without_documents_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="'q2' ranks no document"):
-        write_trec_run(tmp_path / "run", Run({"q1": ["a"], "q2": []}), "tag")
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("q Q0 a 1 2", "expected 6 columns, found 5"),
-        ("q Q0 a b 1 2 t", "expected 6 columns, found 7"),
-        ("q Q0 a 1 high t", "finite number, found 'high'"),
-        ("q Q0 a 1 nan t", "finite number, found 'nan'"),
-        ("q Q0 first 1 3 t", "'first' stands twice"),
-    ],
-)
-def test_malformed_run(line: str, message: str, tmp_path: Path) -> None:
-    (tmp_path / "bad.run").write_text(f"q Q0 first 1 2 t\n{line}\n")
-    with pytest.raises(ValueError, match=rf"bad\.run:2: .*{message}"):
-        read_trec_run(tmp_path / "bad.run")
-
-
-@pytest.mark.parametrize(
-    ("line", "message"), [("q 0 a", "expected 4 columns"), ("q 0 a 0.5", "found '0.5'")]
-)
-def test_malformed_qrels(line: str, message: str, tmp_path: Path) -> None:
-    (tmp_path / "bad.qrels").write_text(f"q 0 a 1\n\n{line}\n")
-    with pytest.raises(ValueError, match=rf"bad\.qrels:3: .*{message}"):
-        read_qrels(tmp_path / "bad.qrels")
 
 
 # --- tests and intervals --------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from amer_lite import metrics
+from amer_lite import metrics, trec
 from amer_lite.commands import stages
 from amer_lite.commands.config import Config, Evaluation
 from amer_lite.metrics import Scores
@@ -73,11 +73,11 @@ def _scores(path: Path, settings: Evaluation) -> dict[tuple[str, int], dict[str,
     for file in (path, qrels):
         if not file.is_file():
             raise FileNotFoundError(f"{file}: no such file; `retrieve` writes a run and its qrels")
-    golds = metrics.read_qrels(qrels)
+    golds = trec.read_qrels(qrels)
     examples = [Example(query, query, answers) for query, answers in golds.items()]
     if not examples:
         raise ValueError(f"{qrels}: no query has a gold; run `retrieve` again")
-    run = metrics.read_trec_run(path)
+    run = trec.read_run(path)
     found: dict[tuple[str, int], dict[str, float]] = {}
     for name in settings.metrics:
         for k in settings.at:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from amer_lite import metrics
+from amer_lite import trec
 from amer_lite.commands import golds, stages, tasks
 from amer_lite.commands.config import Config
 from amer_lite.commands.device import Device
@@ -68,8 +68,8 @@ def retrieve(config: Config, untrained: bool = False) -> str:
         for e in examples
     ]
     rankings = {_word(query): [*map(_word, docs)] for query, docs in run.rankings.items()}
-    metrics.write_qrels(runs / f"{name}.qrels", golds_as_words)
-    metrics.write_trec_run(runs / f"{name}.trec", Run(rankings), tag=name)
+    trec.write_qrels(runs / f"{name}.qrels", golds_as_words)
+    trec.write_run(runs / f"{name}.trec", Run(rankings), tag=name)
     if not untrained:
         stages.finish(config, "retrieve", queries=len(examples))
     vectors = f"{wanted.m} vector(s)" if not untrained else "the encoder's own vector"

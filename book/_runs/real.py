@@ -127,16 +127,24 @@ def answered(record: Record) -> np.ndarray:
     return bits[: record["queries"]].astype(np.float64)
 
 
-def record_encoder(ledger: Ledger, world: World, place: str) -> None:
-    """What the frozen encoder finds on test without any training."""
-    setting = {
+def record_world(ledger: Ledger, world: World, place: str) -> None:
+    """What the frozen encoder finds on test without any training, and the quarters of `World`.
+
+    ``quarters`` has a character for every test query, 0 to 3, or - if it has one gold.
+    """
+    common: Record = {
         "experiment": place, "dataset": world.setting.dataset, "dim": world.setting.dim,
-        "split": "test", "seed": 0, "model": "encoder", "m": 1, "merge": "none",
+        "split": "test", "seed": 0,
     }  # fmt: skip
+    setting = {**common, "model": "encoder", "m": 1, "merge": "none"}
+    start = time.perf_counter()
     if not ledger.select(**setting):
-        start = time.perf_counter()
         run = search(world, build(world, seed=0).eval(), "test", 1, 0.05)
         ledger.add(setting, list(measure(world, run, "test", ())), time.perf_counter() - start)
+    setting = {**common, "metric": "distance quarter"}
+    if not ledger.select(**setting):
+        characters = "".join("0123-"[quarter] for quarter in world.quarters.tolist())
+        ledger.add(setting, [{"quarters": characters}], time.perf_counter() - start)
 
 
 def record(ledger: Ledger, world: World, place: str, name: str, point: Point, seed: int) -> None:
@@ -194,7 +202,7 @@ def main() -> None:
         place, grids = name, dict.fromkeys(MODELS, world.setting.grid)
         if arguments.redrawn:
             place, grids = f"{name}-redrawn", {m: (tuned(ledger, name, m),) for m in MODELS}
-        record_encoder(ledger, world, place)
+        record_world(ledger, world, place)
         for model, grid in grids.items():
             for point in grid:
                 record(ledger, world, place, model, point, seed=0)

@@ -148,20 +148,28 @@ class World:
         self.basis = F.pad(self.basis, (0, reader.dim))
 
     @cached_property
-    def subsets(self) -> dict[str, np.ndarray]:
-        """Masks over the test queries: by number of golds; the half whose golds are farther apart.
+    def _counts(self) -> np.ndarray:
+        return np.array([len(example.gold_ids) for example in self.examples["test"]])
 
-        Distance is 1 − mean cosine between the golds, in the space that is searched; halves are
-        taken within each number of golds. Queries with one gold are in neither half.
+    @cached_property
+    def quarters(self) -> np.ndarray:
+        """(Q,) int64: the quarter of the distance between its golds that a test query lies in.
+
+        Distance is 1 − mean cosine between the golds, in the space that is searched. Quarters, 0
+        (near) to 3 (far), are taken within each number of golds; a query with one gold has −1.
         """
-        rows = [[self.row[doc] for doc in example.gold_ids] for example in self.examples["test"]]
-        counts = np.array([len(own) for own in rows])
-        masks = {f"golds={n}": counts == n for n in np.unique(counts).tolist()}
-        several = counts > 1
-        if several.any():
-            cosine = np.ones(len(rows))
-            for i in np.flatnonzero(several):
-                cosine[i] = geometry.gold_cosine(self.documents[rows[i]].numpy()[None])[0]
-            far = several & (quarters(1 - cosine, counts) >= 2)
-            masks |= {"near half": several & ~far, "far half": far}
+        distance = np.zeros(len(self._counts))
+        for i, example in enumerate(self.examples["test"]):
+            if len(example.gold_ids) > 1:
+                rows = [self.row[doc] for doc in example.gold_ids]
+                distance[i] = 1 - geometry.gold_cosine(self.documents[rows].numpy()[None])[0]
+        return np.where(self._counts > 1, quarters(distance, self._counts), -1)
+
+    @cached_property
+    def subsets(self) -> dict[str, np.ndarray]:
+        """Masks over the test queries: by number of golds; near quarters and far ones."""
+        masks = {f"golds={n}": self._counts == n for n in np.unique(self._counts).tolist()}
+        if (self._counts > 1).any():
+            masks["near half"] = (self.quarters >= 0) & (self.quarters < 2)
+            masks["far half"] = self.quarters >= 2
         return masks
