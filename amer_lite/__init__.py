@@ -20,8 +20,8 @@ _HOME = {
     "Prefix": "prefix",
     "Run": "types",
     "SentenceEncoder": "encoders",
-    "TrainConfig": "training",
-    "TrainData": "training",
+    "TrainConfig": "train_config",
+    "TrainData": "batches",
     "evaluator": "retrieval",
     "fit": "training",
     "retrieve": "retrieval",
@@ -40,6 +40,7 @@ __all__ = [  # noqa: RUF022 - grouped as in the README
 ]  # fmt: skip
 
 if TYPE_CHECKING:
+    from amer_lite.batches import TrainData
     from amer_lite.decoder import DecoderConfig
     from amer_lite.encoders import SentenceEncoder
     from amer_lite.faiss_index import FaissIndex
@@ -47,7 +48,8 @@ if TYPE_CHECKING:
     from amer_lite.model import AMER, AMERConfig
     from amer_lite.prefix import Prefix
     from amer_lite.retrieval import evaluator, retrieve
-    from amer_lite.training import TrainConfig, TrainData, fit
+    from amer_lite.train_config import TrainConfig
+    from amer_lite.training import fit
     from amer_lite.types import Dataset, Example, Run
 
 

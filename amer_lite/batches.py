@@ -1,19 +1,62 @@
-"""The batches of :func:`amer_lite.training.fit`: each from the seed and its step alone."""
+"""Training data, and the batches of `fit`: each from the seed and its step alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import operator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from amer_lite.prefix import Prefix
+from amer_lite.train_config import TrainConfig
 
-if TYPE_CHECKING:
-    from amer_lite.training import TrainConfig, TrainData
+
+@dataclass(frozen=True)
+class TrainData:
+    """Queries with their golds as rows of a document matrix.
+
+    Attributes:
+        prefix: of Q queries.
+        golds: Q non-empty integer sequences, rows of ``documents``.
+        documents: (N, d) float32, frozen document embeddings.
+
+    Raises:
+        ValueError: lengths that differ, an empty gold set, a row that is repeated or not there,
+            non-finite documents.
+    """
+
+    prefix: Prefix
+    golds: Sequence[Sequence[int]]
+    documents: Tensor
+
+    def __post_init__(self) -> None:
+        if len(self.golds) != len(self.prefix.mask) or not len(self.golds):
+            raise ValueError(
+                f"TrainData: {len(self.prefix.mask)} queries, {len(self.golds)} gold sets"
+            )
+        if self.documents.ndim != 2 or self.documents.dtype != torch.float32:
+            raise ValueError(
+                f"TrainData: documents must be float32 (N, d), got {self.documents.dtype} "
+                f"{tuple(self.documents.shape)}"
+            )
+        for query, golds in enumerate(self.golds):
+            if not len(golds):
+                raise ValueError(f"TrainData: empty gold set of query {query}")
+            rows = [operator.index(row) for row in golds]
+            if len(set(rows)) != len(rows):
+                raise ValueError(f"TrainData: query {query} repeats a gold row: {rows}")
+            if min(rows) < 0 or max(rows) >= len(self.documents):
+                raise ValueError(
+                    f"TrainData: query {query} has gold rows {rows}, but there are "
+                    f"{len(self.documents)} documents"
+                )
+        finite = torch.isfinite(self.documents).all(1)
+        if not finite.all():
+            bad = (~finite).nonzero().flatten().tolist()[:10]
+            raise ValueError(f"TrainData: documents hold NaN or infinite values in rows {bad}")
 
 
 @dataclass(frozen=True)

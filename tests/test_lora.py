@@ -11,11 +11,13 @@ import pytest
 import torch
 from torch import nn
 
+from amer_lite.batches import TrainData
 from amer_lite.lora import LoRA
 from amer_lite.model import AMER, AMERConfig
 from amer_lite.prefix import Prefix
 from amer_lite.pretrained import open_lm, prompt_ids
-from amer_lite.training import TrainConfig, TrainData, fit
+from amer_lite.train_config import TrainConfig
+from amer_lite.training import fit
 from tests.tiny_lm import save_tiny_lm
 
 WORDS = ["bank", "crane", "river", "money", "bird", "noun", "the", "has"]

@@ -15,10 +15,12 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from amer_lite.batches import TrainData
 from amer_lite.decoder import DecoderConfig
 from amer_lite.model import AMER, AMERConfig
 from amer_lite.prefix import Prefix
-from amer_lite.training import TrainConfig, TrainData, fit
+from amer_lite.train_config import TrainConfig
+from amer_lite.training import fit
 
 CONFIG = TrainConfig(steps=4, m=2, batch_size=12, evaluate_every=2, negatives=1)
 

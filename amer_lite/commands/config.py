@@ -8,7 +8,7 @@ from typing import Any, Literal
 from amer_lite.decoder import DecoderConfig
 from amer_lite.lora import LoRA
 from amer_lite.retrieval import Merge
-from amer_lite.training import TrainConfig
+from amer_lite.train_config import TrainConfig
 
 Set = Literal["wordnet", "files", "ambigqa", "qampari"]
 _METRICS = ("mrecall", "recall", "precision", "ndcg")
@@ -138,7 +138,7 @@ class Training:
     """How to train.
 
     Attributes:
-        recipe: the fields of :class:`amer_lite.training.TrainConfig` but ``steps`` and
+        recipe: the fields of :class:`amer_lite.train_config.TrainConfig` but ``steps`` and
             ``evaluate_every``, which follow from the next two.
         epochs: passes over the training questions.
         evaluations: retrievals on dev, evenly spread; each is also a checkpoint.

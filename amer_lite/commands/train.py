@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from amer_lite import metrics
+from amer_lite.batches import TrainData
 from amer_lite.commands import golds, stages, tasks
 from amer_lite.commands.config import Config
 from amer_lite.commands.device import Device
@@ -27,7 +28,7 @@ from amer_lite.pretrained import (
 )
 from amer_lite.retrieval import as_run, retrieve
 from amer_lite.shard_index import ShardIndex
-from amer_lite.training import TrainData, fit
+from amer_lite.training import fit
 from amer_lite.types import Example
 
 Reader = Callable[[Sequence[str]], Prefix]
