@@ -43,7 +43,7 @@ def _debian_tags(_: Path | None, draw: int) -> Dataset:
 def _ambigqa(folder: Path | None, draw: int) -> Dataset:
     """The official development questions are the test; dev is a tenth of the training ones.
 
-    A redrawn world has nothing but the training ones.
+    A later draw has nothing but the training ones.
     """
     names = {"train": "train_light.json", "test": "dev_light.json"}
     files = None if folder is None else {part: folder / name for part, name in names.items()}
@@ -55,9 +55,9 @@ def _ambigqa(folder: Path | None, draw: int) -> Dataset:
     return replace(data, splits={**parts, "test": given["test"]})
 
 
-def _unseen(data: Dataset, first: Dataset) -> Dataset:
-    """Without the queries of dev and test that ``first`` has in its dev or test."""
-    seen = {example.query for part in ("dev", "test") for example in first.splits[part]}
+def _unseen(data: Dataset, earlier: Dataset) -> Dataset:
+    """Without the queries of dev and test that ``earlier`` has in its dev or test."""
+    seen = {example.query for part in ("dev", "test") for example in earlier.splits[part]}
     fresh = {
         part: [example for example in data.splits[part] if example.query not in seen]
         for part in ("dev", "test")
@@ -81,7 +81,7 @@ class Setting:
 WORLDS: Mapping[str, Setting] = {
     "intents-384": Setting("intents", _intents, 400, grid=LONG),
     "intents-64": Setting("intents", _intents, 400, dim=64, grid=LONG),
-    "intents-64-long": Setting("intents", _intents, 800, dim=64, grid=LONG[1:4]),
+    "intents-64-long": Setting("intents", _intents, 800, dim=64, grid=LONG[:4]),
     "words": Setting("wordnet", _words, 240, batch_size=128),
     "words-lm": Setting("wordnet", _words, 240, 128, language_model=True),
     "one-sense": Setting(
@@ -104,7 +104,7 @@ class World:
         name: of the world.
         folder: of AmbigQA's files, which only that world needs.
         draw: of corpus sample and splits. A draw after the first, 0, drops the queries of dev and
-            test that stood there in the first: its figures come from queries never measured before.
+            test that stood there in one before: its figures come from queries not yet measured.
 
     Attributes:
         basis: (dim, state width), what a model's pointer reads document space off states with.
@@ -113,8 +113,8 @@ class World:
     def __init__(self, name: str, folder: Path | None = None, draw: int = 0) -> None:
         self.setting = setting = WORLDS[name]
         data = setting.load(folder, draw)
-        if draw:
-            data = _unseen(data, setting.load(folder, 0))
+        for earlier in range(draw):
+            data = _unseen(data, setting.load(folder, earlier))
         encoder = SentenceEncoder()
         self.ids = list(data.corpus)
         documents = torch.from_numpy(encoder.embed([data.corpus[doc] for doc in self.ids]))
