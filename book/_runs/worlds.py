@@ -24,6 +24,7 @@ Point = tuple[float, float]  # of a grid: temperature, learning rate
 # point is a training.
 LONG = ((0.03, 1e-3), (0.05, 1e-3), (0.1, 1e-3), (0.2, 1e-3), (0.03, 2e-3), (0.05, 2e-3))
 SHORT = ((0.05, 1e-4), (0.05, 3e-4), (0.05, 1e-3), (0.1, 3e-4), (0.1, 1e-3), (0.2, 3e-4))
+SLOW = ((0.05, 5e-4), (0.1, 5e-4), (0.05, 1e-3), (0.1, 1e-3))
 MOST = {"train": 24_000, "dev": 1_000, "test": 1_500}  # queries used of larger splits
 
 
@@ -82,6 +83,7 @@ WORLDS: Mapping[str, Setting] = {
     "intents-384": Setting("intents", _intents, 400, grid=LONG),
     "intents-64": Setting("intents", _intents, 400, dim=64, grid=LONG),
     "intents-64-long": Setting("intents", _intents, 800, dim=64, grid=LONG[:4]),
+    "intents-64-slow": Setting("intents", _intents, 800, dim=64, grid=SLOW),
     "words": Setting("wordnet", _words, 240, batch_size=128),
     "words-lm": Setting("wordnet", _words, 240, 128, language_model=True),
     "one-sense": Setting(
