@@ -15,6 +15,7 @@ was thought of after the first test had been seen: six vectors where on dev, see
 MRecall@10 and @100 is higher than that of one with a 95 % interval above zero, else one. The rule
 holds if, in every world in which it takes six, the 95 % interval of the difference on test, pooled
 over the seeds, lies above −0.5 points at both cut-offs. Experiments are then ``<world>-draw-1``.
+``--draw 2`` is a third set of splits, for what was changed after a look at the second.
 
 Writes ``data/results/real.json`` after every training; started again, it goes on where it stopped.
 """
@@ -197,6 +198,8 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     draw = arguments.draw
+    if draw < 0:
+        parser.error(f"--draw {draw}: the splits are numbered from 0")
     for name in arguments.worlds:
         ledger = Ledger("real", f"real --draw {draw}" if draw else None)
         world = World(name, arguments.ambigqa, draw)
