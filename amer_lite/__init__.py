@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "AMER": "model",
-    "AMERConfig": "model",
-    "Dataset": "types",
-    "DecoderConfig": "decoder",
-    "Example": "types",
-    "FaissIndex": "faiss_index",
-    "Prefix": "prefix",
-    "Run": "types",
-    "SentenceEncoder": "encoders",
-    "TrainConfig": "train_config",
-    "TrainData": "batches",
-    "evaluator": "retrieval",
-    "fit": "training",
-    "retrieve": "retrieval",
-    "set_info_nce": "matching",
-    "set_mse": "matching",
-    "single_info_nce": "matching",
+    "AMER": "model.amer",
+    "AMERConfig": "model.amer",
+    "Dataset": "datasets.types",
+    "DecoderConfig": "model.decoder",
+    "Example": "datasets.types",
+    "FaissIndex": "search.faiss",
+    "Prefix": "model.prefix",
+    "Run": "datasets.types",
+    "SentenceEncoder": "encoders.sentence",
+    "TrainConfig": "training.config",
+    "TrainData": "training.data",
+    "evaluator": "search.retrieve",
+    "fit": "training.fit",
+    "retrieve": "search.retrieve",
+    "set_info_nce": "training.matching",
+    "set_mse": "training.matching",
+    "single_info_nce": "training.matching",
 }
 
 __all__ = [  # noqa: RUF022 - grouped as in the README
@@ -40,17 +40,17 @@ __all__ = [  # noqa: RUF022 - grouped as in the README
 ]  # fmt: skip
 
 if TYPE_CHECKING:
-    from amer_lite.batches import TrainData
-    from amer_lite.decoder import DecoderConfig
-    from amer_lite.encoders import SentenceEncoder
-    from amer_lite.faiss_index import FaissIndex
-    from amer_lite.matching import set_info_nce, set_mse, single_info_nce
-    from amer_lite.model import AMER, AMERConfig
-    from amer_lite.prefix import Prefix
-    from amer_lite.retrieval import evaluator, retrieve
-    from amer_lite.train_config import TrainConfig
-    from amer_lite.training import fit
-    from amer_lite.types import Dataset, Example, Run
+    from amer_lite.datasets.types import Dataset, Example, Run
+    from amer_lite.encoders.sentence import SentenceEncoder
+    from amer_lite.model.amer import AMER, AMERConfig
+    from amer_lite.model.decoder import DecoderConfig
+    from amer_lite.model.prefix import Prefix
+    from amer_lite.search.faiss import FaissIndex
+    from amer_lite.search.retrieve import evaluator, retrieve
+    from amer_lite.training.config import TrainConfig
+    from amer_lite.training.data import TrainData
+    from amer_lite.training.fit import fit
+    from amer_lite.training.matching import set_info_nce, set_mse, single_info_nce
 
 
 def __getattr__(name: str) -> Any:

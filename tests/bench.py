@@ -19,14 +19,14 @@ import torch
 from torch import Tensor
 
 from amer_lite.datasets.splits import groups
-from amer_lite.decoder import DecoderConfig
-from amer_lite.faiss_index import FaissIndex
-from amer_lite.matching import set_info_nce
-from amer_lite.merge import round_robin
-from amer_lite.model import AMER, AMERConfig
-from amer_lite.prefix import Prefix
+from amer_lite.datasets.types import Example
+from amer_lite.model.amer import AMER, AMERConfig
+from amer_lite.model.decoder import DecoderConfig
+from amer_lite.model.prefix import Prefix
+from amer_lite.search.faiss import FaissIndex
+from amer_lite.search.merge import round_robin
 from amer_lite.storage import write_text
-from amer_lite.types import Example
+from amer_lite.training.matching import set_info_nce
 from tests import slow_matching, slow_merge, slow_model, slow_splits
 
 RESULTS = Path(__file__).parents[1] / "data" / "results" / "bench.json"

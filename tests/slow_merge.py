@@ -1,6 +1,6 @@
 """The merges as plain loops, one query and one hit at a time: oracle and yardstick.
 
-Names, arguments and meaning are those of ``amer_lite.merge``; arrays become nested lists first,
+Names, arguments and meaning are those of ``amer_lite.search.merge``; arrays become nested lists first,
 since Python walks lists several times as fast as arrays.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from amer_lite.merge import Merged, Rows, Scores
+from amer_lite.search.merge import Merged, Rows, Scores
 
 Hit = tuple[float, int, int]  # score, row, the list that found it
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from amer_lite.model import AMER
-from amer_lite.prefix import Prefix
+from amer_lite.model.amer import AMER
+from amer_lite.model.prefix import Prefix
 
 
 def rollout(model: AMER, prefix: Prefix, m: int, fed: Tensor | None = None) -> Tensor:

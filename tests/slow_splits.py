@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 
 from amer_lite.datasets.splits import normalise
-from amer_lite.types import Example
+from amer_lite.datasets.types import Example
 
 
 def alike(one: Example, other: Example) -> bool:

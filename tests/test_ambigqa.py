@@ -14,8 +14,8 @@ import pytest
 from amer_lite.datasets import ambigqa
 from amer_lite.datasets.audit import audit
 from amer_lite.datasets.cleaning import Loaded, mentions, separate
-from amer_lite.metrics import mrecall
-from amer_lite.types import Example, Run
+from amer_lite.datasets.types import Example, Run
+from amer_lite.evaluation.metrics import mrecall
 
 REAL = Path(__file__).parents[2] / "shared/data/ambigqa"
 

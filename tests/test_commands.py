@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from amer_lite import metrics, trec
 from amer_lite.__main__ import main
 from amer_lite.commands import embed, train
-from amer_lite.shard_index import ShardIndex
-from amer_lite.types import Example
+from amer_lite.datasets.types import Example
+from amer_lite.evaluation import metrics, trec
+from amer_lite.search.shards import ShardIndex
 from tests.test_ambigqa import row as ambigqa_row
 from tests.test_qampari import chunk, topic, write
 from tests.tiny_lm import save_tiny_lm
@@ -126,7 +126,7 @@ def test_the_corpus_is_embedded_with_its_white_space_made_plain(whole: Path, fil
     assert [path.name for path in sorted((whole / "embeddings").iterdir())] == [
         "00000", "00001", "00002",
     ]  # fmt: skip
-    from amer_lite.encoders import SentenceEncoder
+    from amer_lite.encoders.sentence import SentenceEncoder
 
     expected = SentenceEncoder(cache=False).embed(["Other 0 Nobody made number 0."])
     np.testing.assert_allclose(index.vectors(np.array([160])), expected, atol=1e-3)

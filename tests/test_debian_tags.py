@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from amer_book.worlds import debian_tags
 
-from amer_lite.datasets import debian_tags
 from amer_lite.datasets.audit import audit
-from amer_lite.types import Dataset
+from amer_lite.datasets.types import Dataset
 
 VOCABULARY = """\
 Facet: implemented-in

@@ -19,9 +19,10 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amer_lite import encoders, text_cache
-from amer_lite.encoders import SentenceEncoder
-from amer_lite.prefix import Prefix
+from amer_lite.encoders import cache as text_cache
+from amer_lite.encoders import sentence as encoders
+from amer_lite.encoders.sentence import SentenceEncoder
+from amer_lite.model.prefix import Prefix
 
 TEXTS = [
     "A bank is a financial institution that accepts deposits.",
@@ -267,7 +268,7 @@ def test_an_unknown_model_without_a_network_fails_fast(
     tmp_path: Path, settings: dict[str, str]
 ) -> None:
     code = (
-        "from amer_lite.encoders import SentenceEncoder; import sentence_transformers, time\n"
+        "from amer_lite.encoders.sentence import SentenceEncoder; import sentence_transformers, time\n"
         "start = time.monotonic()\n"
         "try: SentenceEncoder('nobody/nothing')\n"
         "except FileNotFoundError as error: print(time.monotonic() - start, error)"

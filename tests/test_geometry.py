@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import LinearConstraint, minimize
 
-from amer_lite import FaissIndex, geometry
+from amer_lite import FaissIndex
+from amer_lite.evaluation import geometry
 
 RNG = np.random.default_rng(0)
 

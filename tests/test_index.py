@@ -12,8 +12,8 @@ import faiss
 import numpy as np
 import pytest
 
-from amer_lite.faiss_index import FaissIndex
-from amer_lite.index import Hits, Vectors, ann_recall, search_sets
+from amer_lite.search.faiss import FaissIndex
+from amer_lite.search.index import Hits, Vectors, ann_recall, search_sets
 from amer_lite.storage import MANIFEST, save_bundle, sha256
 
 DIM = 16

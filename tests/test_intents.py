@@ -9,11 +9,12 @@ from collections import Counter
 from itertools import combinations
 
 import pytest
+from amer_book.worlds import intents
 
-from amer_lite.datasets import intents, wordnet_files
+from amer_lite.datasets import wordnet_files
 from amer_lite.datasets.audit import audit
+from amer_lite.datasets.types import Dataset, Example
 from amer_lite.datasets.wordnet_files import Nouns, Synset
-from amer_lite.types import Dataset, Example
 
 BRANCHES = 6
 SMALL = {
@@ -176,7 +177,7 @@ def test_bad_arguments(arguments: dict[str, object], message: str, small: Nouns)
 
 _IN_A_PROCESS = """
 import hashlib
-from amer_lite.datasets import intents
+from amer_book.worlds import intents
 from tests.test_intents import SMALL, _nouns
 intents.fetch, intents.FAMILY = _nouns, 30
 data = intents.load("near", max_intents=3, **SMALL)

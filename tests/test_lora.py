@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import nn
 
-from amer_lite.batches import TrainData
-from amer_lite.lora import LoRA
-from amer_lite.model import AMER, AMERConfig
-from amer_lite.prefix import Prefix
-from amer_lite.pretrained import open_lm, prompt_ids
-from amer_lite.train_config import TrainConfig
-from amer_lite.training import fit
+from amer_lite.encoders.prompt import open_lm, prompt_ids
+from amer_lite.model.amer import AMER, AMERConfig
+from amer_lite.model.lora import LoRA
+from amer_lite.model.prefix import Prefix
+from amer_lite.training.config import TrainConfig
+from amer_lite.training.data import TrainData
+from amer_lite.training.fit import fit
 from tests.tiny_lm import save_tiny_lm
 
 WORDS = ["bank", "crane", "river", "money", "bird", "noun", "the", "has"]
@@ -140,6 +140,6 @@ def test_layers_that_are_not_there_and_adapters_on_nothing(base: Path) -> None:
     with pytest.raises(ValueError, match="not found in the base model"):
         build(base, targets=("query",))
     with pytest.raises(ValueError, match=r"AMERConfig\.lora: adapters need an lm"):
-        from amer_lite.decoder import DecoderConfig
+        from amer_lite.model.decoder import DecoderConfig
 
         AMERConfig(8, decoder=DecoderConfig(8, width=16, heads=2), lora=LoRA("x"))

@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from amer_lite.matching import (
+from amer_lite.training.matching import (
     Pairing,
     complete,
     cover,

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.special import logsumexp
 
-from amer_lite import merge
-from amer_lite.merge import Merged, Rows, Scores
+from amer_lite.search import merge
+from amer_lite.search.merge import Merged, Rows, Scores
 from tests import slow_merge
 
 

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, permutation_test
 
-from amer_lite import trec
-from amer_lite.metrics import (
+from amer_lite.datasets.types import Example, Run
+from amer_lite.evaluation import trec
+from amer_lite.evaluation.metrics import (
     Scores,
     bootstrap_difference,
     bootstrap_mean,
@@ -26,7 +27,6 @@ from amer_lite.metrics import (
     recall,
     sign_flip,
 )
-from amer_lite.types import Example, Run
 
 Measure = Callable[[Run, Sequence[Example], int], Scores]
 MEASURES: list[Measure] = [mrecall, recall, precision, ndcg]

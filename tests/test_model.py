@@ -12,11 +12,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from amer_lite.decoder import DecoderConfig
-from amer_lite.language_model import LanguageModel
-from amer_lite.matching import set_info_nce
-from amer_lite.model import AMER, AMERConfig, Feedback
-from amer_lite.prefix import Prefix
+from amer_lite.model.amer import AMER, AMERConfig, Feedback
+from amer_lite.model.decoder import DecoderConfig
+from amer_lite.model.language_model import LanguageModel
+from amer_lite.model.prefix import Prefix
+from amer_lite.training.matching import set_info_nce
 from tests import slow_model
 
 DIM, STATE, B, L, M = 12, 20, 4, 7, 5
@@ -284,7 +284,7 @@ def test_a_killed_save_leaves_the_old_model(
         path.write_bytes(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("amer_lite.model.save_file", half_written)
+    monkeypatch.setattr("amer_lite.model.amer.save_file", half_written)
     with pytest.raises(KeyboardInterrupt):
         model.save(tmp_path)
     assert torch.equal(AMER.load(tmp_path).generate(prefix, M), before)

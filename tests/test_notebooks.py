@@ -221,7 +221,7 @@ def test_every_proof_directive_is_a_quotation(folder: Path, kind: str) -> None:
         ("```{tableofcontents}\n```", ""),
         ("$$ x $$", "$$\nx\n$$"),
         ("H{sub}`2`O {kbd}`q` {code}`f()`", "H<sub>2</sub>O <kbd>q</kbd> `f()`"),
-        ("{py:class}`~amer_lite.model.AMER`", "`amer_lite.model.AMER`"),
+        ("{py:class}`~amer_lite.model.amer.AMER`", "`amer_lite.model.amer.AMER`"),
         ("- item\n\n  ```{tip}\n  Inside\n  ```", "- item\n\n  > **Tip**\n  >\n  > Inside"),
         ("[web](https://example.org/a) `a` b", "[web](https://example.org/a) `a` b"),
     ],

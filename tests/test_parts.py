@@ -15,12 +15,12 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from amer_lite.batches import TrainData
-from amer_lite.decoder import DecoderConfig
-from amer_lite.model import AMER, AMERConfig
-from amer_lite.prefix import Prefix
-from amer_lite.train_config import TrainConfig
-from amer_lite.training import fit
+from amer_lite.model.amer import AMER, AMERConfig
+from amer_lite.model.decoder import DecoderConfig
+from amer_lite.model.prefix import Prefix
+from amer_lite.training.config import TrainConfig
+from amer_lite.training.data import TrainData
+from amer_lite.training.fit import fit
 
 CONFIG = TrainConfig(steps=4, m=2, batch_size=12, evaluate_every=2, negatives=1)
 
@@ -93,7 +93,7 @@ import sys, torch
 from accelerate import Accelerator
 from safetensors.torch import save_file
 from tests.test_parts import CONFIG, build, ragged
-from amer_lite.training import fit
+from amer_lite.training.fit import fit
 from dataclasses import replace
 torch.set_num_threads(1)
 accelerator = Accelerator(cpu=True)

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from amer_lite.plots import (
+from amer_book.figures import (
     ScorePlane,
     cache_work,
     cost_lines,
@@ -12,7 +11,7 @@ from amer_lite.plots import (
     seed_dots,
     who_finds_what,
 )
-from amer_lite.plots.searching import _side
+from amer_book.figures.searching import _side
 
 
 def plane(ranks: list[int], seed: int = 0) -> ScorePlane:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from amer_lite.plots import training_curves
+from amer_book.figures import training_curves
 
 
 def test_training_curves_show_one_view_and_name_its_axis() -> None:

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import pytest
-
-from amer_lite.plots import forest
+from amer_book.figures import forest
 
 ROWS = {
     "many intents": {"@10": (20.0, 17.0, 23.0), "@100": (8.0, 5.0, 11.0)},

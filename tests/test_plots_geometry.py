@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from amer_lite.plots import Cap, boundary, caps, oracle_lines
-from amer_lite.plots.geometry import _rim
+from amer_book.figures import Cap, boundary, caps, oracle_lines
+from amer_book.figures.geometry import _rim
 
 POLE = np.array([0.0, 0.0, 1.0])
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from amer_lite.plots import museum, scissors
+from amer_book.figures import museum, scissors
 
 
 def test_scissors_colour_the_data_and_dash_the_measure() -> None:

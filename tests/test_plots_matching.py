@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-
-from amer_lite.plots import assignment, trails
+from amer_book.figures import assignment, trails
 
 
 def test_assignment_follows_the_slider() -> None:

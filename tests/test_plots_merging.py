@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import plotly.graph_objects as go
-
-from amer_lite.plots import Turn, merge_steps
+from amer_book.figures import Turn, merge_steps
 
 ROWS = np.array([[4, 7], [7, 9]])
 RULES = {

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from amer_lite.plots import panels
+from amer_book.figures import panels
 
 POINTS = [(50.0, 40.0, 65.0), (20.0, 10.0, 30.0)]
 HIGHER = [(60.0, 60.0, 60.0), (30.0, 30.0, 30.0)]

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from amer_lite.plots import phase_diagram, predictions
+from amer_book.figures import phase_diagram, predictions
 
 
 def test_phase_diagram_follows_menu_and_slider() -> None:

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-
-from amer_lite.plots import pointing
+from amer_book.figures import pointing
 
 
 def test_a_query_at_a_time_with_its_own_words_on_the_axis() -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from amer_lite.plots import gold_cosines, world_scores
+from amer_book.figures import gold_cosines, world_scores
 
 
 def test_world_scores_shows_one_metric_at_a_time_with_every_value() -> None:

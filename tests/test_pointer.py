@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from amer_lite import AMER, AMERConfig, DecoderConfig, Prefix, TrainConfig, TrainData, fit
-from amer_lite.pointer import Pointer
+from amer_lite.model.pointer import Pointer
 
 DECODER = DecoderConfig(8, width=24, layers=1, heads=3)
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from amer_lite import pretrained
-from amer_lite.decoder import DecoderConfig
-from amer_lite.model import AMER, AMERConfig
-from amer_lite.pretrained import PromptEncoder, open_lm, prompt_ids, with_chat_template
+from amer_lite.encoders import prompt as pretrained
+from amer_lite.encoders.prompt import PromptEncoder, open_lm, prompt_ids, with_chat_template
+from amer_lite.model.amer import AMER, AMERConfig
+from amer_lite.model.decoder import DecoderConfig
 from tests.tiny_lm import save_tiny_lm
 
 PROMPT = 'the noun "{query}" has several meanings :'

@@ -5,13 +5,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from amer_lite import merge as merging
-from amer_lite.decoder import DecoderConfig
-from amer_lite.faiss_index import FaissIndex
-from amer_lite.model import AMER, AMERConfig
-from amer_lite.prefix import Prefix
-from amer_lite.retrieval import Merge, as_run, evaluator, retrieve, search_and_merge
-from amer_lite.types import Example
+from amer_lite.datasets.types import Example
+from amer_lite.model.amer import AMER, AMERConfig
+from amer_lite.model.decoder import DecoderConfig
+from amer_lite.model.prefix import Prefix
+from amer_lite.search import merge as merging
+from amer_lite.search.faiss import FaissIndex
+from amer_lite.search.retrieve import Merge, as_run, evaluator, retrieve, search_and_merge
 
 DIM = 8
 

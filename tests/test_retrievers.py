@@ -6,9 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
-from amer_lite.encoders import SentenceEncoder
-from amer_lite.retrievers import (
+from amer_book.retrievers import (
     BM25,
     Dense,
     LateInteraction,
@@ -18,6 +16,8 @@ from amer_lite.retrievers import (
     gold_ranks,
     static_embed,
 )
+
+from amer_lite.encoders.sentence import SentenceEncoder
 from tests.tiny_lm import save_tiny_lm
 
 TEXTS = [

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from amer_lite import shard_index
-from amer_lite.faiss_index import FaissIndex
-from amer_lite.shard_index import ShardIndex, shard_settings, write_shard
+from amer_lite.search import shards as shard_index
+from amer_lite.search.faiss import FaissIndex
+from amer_lite.search.shards import ShardIndex, shard_settings, write_shard
 
 RNG = np.random.default_rng(0)
 VECTORS = RNG.normal(size=(50, 8)).astype(np.float32)

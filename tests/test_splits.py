@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from amer_lite.datasets.audit import Audit, audit
 from amer_lite.datasets.splits import normalise, split
-from amer_lite.types import Dataset, Example
+from amer_lite.datasets.types import Dataset, Example
 from tests import slow_splits
 
 HALVES = {"train": 0.5, "test": 0.5}
@@ -139,7 +139,7 @@ def test_the_seed_decides() -> None:
 def test_another_process_gives_the_same_split() -> None:
     program = (
         "from amer_lite.datasets.splits import split\n"
-        "from amer_lite.types import Example\n"
+        "from amer_lite.datasets.types import Example\n"
         "e = [Example(f'q{i}', f'w{i % 70}', [f'd{i * j % 40}' for j in range(1, 6)])"
         " for i in range(90)]\n"
         "print([[x.id for x in part] for part in split(e).values()])"

@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from amer_book.strata import independent, quarters, trend
 from scipy import stats
-
-from amer_lite.strata import independent, quarters, trend
 
 
 def test_quarters_are_cut_within_each_stratum() -> None:

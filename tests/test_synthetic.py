@@ -14,6 +14,19 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from amer_book.worlds.synthetic import (
+    Families,
+    Kind,
+    SyntheticConfig,
+    SyntheticWorld,
+    make,
+)
+from amer_book.worlds.transforms import (
+    linear_golds,
+    mlp_golds,
+    orthogonal_rotations,
+    rotation,
+)
 
 from amer_lite import (
     AMER,
@@ -24,21 +37,8 @@ from amer_lite import (
     TrainData,
     evaluator,
     fit,
-    metrics,
 )
-from amer_lite.datasets.synthetic import (
-    Families,
-    Kind,
-    SyntheticConfig,
-    SyntheticWorld,
-    make,
-)
-from amer_lite.datasets.transforms import (
-    linear_golds,
-    mlp_golds,
-    orthogonal_rotations,
-    rotation,
-)
+from amer_lite.evaluation import metrics
 
 SMALL = SyntheticConfig(dim=32, train=40, dev=20, test=30, corpus=2000)
 PUBLISHED = [(w, f) for w in get_args(Kind)[:2] for f in get_args(Families)]
@@ -148,7 +148,7 @@ def test_the_ood_test_family_is_never_trained_on() -> None:
 def test_same_seed_same_world_in_another_process() -> None:
     config = "SyntheticConfig('mlp', 'five', dim=16, train=20, dev=5, test=5, corpus=400, seed=3)"
     script = (
-        "import hashlib; from amer_lite.datasets.synthetic import SyntheticConfig, make;"
+        "import hashlib; from amer_book.worlds.synthetic import SyntheticConfig, make;"
         f"print(hashlib.sha256(make({config}).documents.tobytes()).hexdigest())"
     )
     other = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

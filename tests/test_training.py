@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from amer_lite.batches import TrainData
-from amer_lite.decoder import DecoderConfig
-from amer_lite.matching import Pairing, set_info_nce, single_info_nce
-from amer_lite.model import AMER, AMERConfig, Feedback
-from amer_lite.prefix import Prefix
-from amer_lite.train_config import TrainConfig
-from amer_lite.training import fit
+from amer_lite.model.amer import AMER, AMERConfig, Feedback
+from amer_lite.model.decoder import DecoderConfig
+from amer_lite.model.prefix import Prefix
+from amer_lite.training.config import TrainConfig
+from amer_lite.training.data import TrainData
+from amer_lite.training.fit import fit
+from amer_lite.training.matching import Pairing, set_info_nce, single_info_nce
 
 DIM, QUERIES = 16, 400
 CONFIG = TrainConfig(steps=60, m=2, batch_size=64, evaluate_every=20, learning_rate=3e-3)

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amer_lite.trec import read_qrels, read_run, write_qrels, write_run
-from amer_lite.types import Example, Run
+from amer_lite.datasets.types import Example, Run
+from amer_lite.evaluation.trec import read_qrels, read_run, write_qrels, write_run
 
 IDS = st.text(st.characters(codec="utf-8", exclude_categories=["Z", "C"]), min_size=1, max_size=6)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amer_lite.types import Dataset, Example, Run
+from amer_lite.datasets.types import Dataset, Example, Run
 
 IDS = st.sampled_from("abcdef")
 

@@ -16,7 +16,7 @@ import pytest
 from amer_lite.datasets import wordnet, wordnet_files
 from amer_lite.datasets.audit import audit
 from amer_lite.datasets.splits import normalise
-from amer_lite.types import Dataset
+from amer_lite.datasets.types import Dataset
 
 # Lemmas to their glosses, most frequent sense first; lemmas with an equal gloss share the synset.
 WORDS = {

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from amer_book.runs.settings import _unseen
+
 from amer_lite.datasets import wordnet
-from book._runs.worlds import _unseen
 
 
 def test_a_later_draw_has_no_query_of_an_earlier_dev_or_test() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from amer_lite.decoder import DecoderConfig
-from amer_lite.lora import LoRA
-from amer_lite.retrieval import Merge
-from amer_lite.train_config import TrainConfig
+from amer_lite.model.decoder import DecoderConfig
+from amer_lite.model.lora import LoRA
+from amer_lite.search.retrieve import Merge
+from amer_lite.training.config import TrainConfig
 
 Set = Literal["wordnet", "files", "ambigqa", "qampari"]
 _METRICS = ("mrecall", "recall", "precision", "ndcg")
@@ -51,7 +51,7 @@ class Encoder:
     """The frozen document encoder, and the shards that it fills.
 
     Attributes:
-        name: see :class:`amer_lite.encoders.SentenceEncoder`.
+        name: see :class:`amer_lite.encoders.sentence.SentenceEncoder`.
         query_prompt: put before a query where the encoder itself searches.
         trust_remote_code: let a model from the hub run its own code here.
         batch_size: passages per forward pass.
@@ -79,7 +79,7 @@ class LM:
     """The language model that reads the query.
 
     Attributes:
-        name: see :func:`amer_lite.pretrained.open_lm`.
+        name: see :func:`amer_lite.encoders.prompt.open_lm`.
         prompt: with the place ``{query}``.
         chat: put the prompt into the model's chat template.
     """
@@ -95,7 +95,7 @@ class LM:
 
 @dataclass(frozen=True)
 class Adapters:
-    """Train the language model with LoRA; see :class:`amer_lite.lora.LoRA`."""
+    """Train the language model with LoRA; see :class:`amer_lite.model.lora.LoRA`."""
 
     rank: int = 16
     alpha: float = 32.0
@@ -114,9 +114,9 @@ class States:
     """Train a small decoder over the language model's frozen states.
 
     Attributes:
-        layers, last: see :class:`amer_lite.pretrained.PromptEncoder`.
+        layers, last: see :class:`amer_lite.encoders.prompt.PromptEncoder`.
         width, depth, heads, dropout: of the decoder, see
-            :class:`amer_lite.decoder.DecoderConfig`.
+            :class:`amer_lite.model.decoder.DecoderConfig`.
     """
 
     layers: tuple[int, ...]
@@ -138,7 +138,7 @@ class Training:
     """How to train.
 
     Attributes:
-        recipe: the fields of :class:`amer_lite.train_config.TrainConfig` but ``steps`` and
+        recipe: the fields of :class:`amer_lite.training.config.TrainConfig` but ``steps`` and
             ``evaluate_every``, which follow from the next two.
         epochs: passes over the training questions.
         evaluations: retrievals on dev, evenly spread; each is also a checkpoint.
@@ -162,7 +162,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Retrieval:
-    """How to search; ``m``, ``k``, ``depth`` and ``merge`` as in `amer_lite.retrieval.retrieve`."""
+    """How to search; ``m``, ``k``, ``depth`` and ``merge`` as in `amer_lite.search.retrieve.retrieve`."""
 
     m: int
     k: int = 100

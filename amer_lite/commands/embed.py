@@ -16,8 +16,8 @@ from amer_lite.commands import stages, tasks
 from amer_lite.commands.config import Config
 from amer_lite.commands.corpus import Passage
 from amer_lite.commands.device import Device
-from amer_lite.encoders import SentenceEncoder
-from amer_lite.shard_index import ShardIndex, shard_settings, write_shard
+from amer_lite.encoders.sentence import SentenceEncoder
+from amer_lite.search.shards import ShardIndex, shard_settings, write_shard
 
 
 def embed(config: Config) -> str:

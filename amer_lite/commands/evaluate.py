@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from amer_lite import metrics, trec
 from amer_lite.commands import stages
 from amer_lite.commands.config import Config, Evaluation
-from amer_lite.metrics import Scores
+from amer_lite.datasets.types import Example
+from amer_lite.evaluation import metrics, trec
+from amer_lite.evaluation.metrics import Scores
 from amer_lite.storage import write_text
-from amer_lite.types import Example
 
 LEVEL = 0.95
 

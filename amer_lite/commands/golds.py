@@ -11,10 +11,10 @@ import numpy as np
 from amer_lite.commands.config import Config
 from amer_lite.commands.tasks import Task
 from amer_lite.datasets.cleaning import Answers, distinct_golds, mentions
-from amer_lite.encoders import SentenceEncoder
-from amer_lite.shard_index import ShardIndex
+from amer_lite.datasets.types import Example
+from amer_lite.encoders.sentence import SentenceEncoder
+from amer_lite.search.shards import ShardIndex
 from amer_lite.storage import write_text
-from amer_lite.types import Example
 
 GOLDS = "golds.json"
 MINED = 100  # passages per question in which answers are looked for

@@ -10,7 +10,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from amer_lite.commands.config import Config, Training
-from amer_lite.train_config import TrainConfig
+from amer_lite.training.config import TrainConfig
 
 T = TypeVar("T")
 

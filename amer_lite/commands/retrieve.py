@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from amer_lite import trec
 from amer_lite.commands import golds, stages, tasks
 from amer_lite.commands.config import Config
 from amer_lite.commands.device import Device
 from amer_lite.commands.embed import open_encoder
 from amer_lite.commands.train import reader
-from amer_lite.model import AMER
-from amer_lite.retrieval import as_run
-from amer_lite.retrieval import retrieve as search
-from amer_lite.shard_index import ShardIndex
-from amer_lite.types import Example, Run
+from amer_lite.datasets.types import Example, Run
+from amer_lite.evaluation import trec
+from amer_lite.model.amer import AMER
+from amer_lite.search.retrieve import as_run
+from amer_lite.search.retrieve import retrieve as search
+from amer_lite.search.shards import ShardIndex
 
 UNTRAINED = "untrained"
 

@@ -14,7 +14,7 @@ from amer_lite.commands.corpus import Passage
 from amer_lite.datasets import ambigqa, files, qampari, wordnet
 from amer_lite.datasets.cleaning import Answers, Loaded
 from amer_lite.datasets.splits import normalise, split
-from amer_lite.types import Dataset, Example
+from amer_lite.datasets.types import Dataset, Example
 
 SAMPLE = 100_000  # passages that are no golds, for the audit
 DEV = {"train": 0.9, "dev": 0.1}  # of the training questions, where the files have no dev

@@ -11,25 +11,25 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from amer_lite import metrics
-from amer_lite.batches import TrainData
 from amer_lite.commands import golds, stages, tasks
 from amer_lite.commands.config import Config
 from amer_lite.commands.device import Device
 from amer_lite.commands.embed import open_encoder
-from amer_lite.model import AMER, AMERConfig
-from amer_lite.prefix import Prefix
-from amer_lite.pretrained import (
+from amer_lite.datasets.types import Example
+from amer_lite.encoders.prompt import (
     PromptEncoder,
     open_lm,
     open_tokenizer,
     prompt_ids,
     with_chat_template,
 )
-from amer_lite.retrieval import as_run, retrieve
-from amer_lite.shard_index import ShardIndex
-from amer_lite.training import fit
-from amer_lite.types import Example
+from amer_lite.evaluation import metrics
+from amer_lite.model.amer import AMER, AMERConfig
+from amer_lite.model.prefix import Prefix
+from amer_lite.search.retrieve import as_run, retrieve
+from amer_lite.search.shards import ShardIndex
+from amer_lite.training.data import TrainData
+from amer_lite.training.fit import fit
 
 Reader = Callable[[Sequence[str]], Prefix]
 
@@ -39,7 +39,7 @@ def train(config: Config) -> str:
 
     Raises:
         FileNotFoundError, ValueError: `embed` was not run, or with other settings; what
-            `amer_lite.training.fit` raises.
+            `amer_lite.training.fit.fit` raises.
     """
     stages.require(config, "embed")
     device = Device()

@@ -14,7 +14,7 @@ from itertools import combinations
 import numpy as np
 
 from amer_lite.datasets.splits import Likeness, normalise
-from amer_lite.types import Dataset, Example
+from amer_lite.datasets.types import Dataset, Example
 
 SIGNIFICANT = 0.001  # level of the audit's white-space tests
 CASES = 5  # cases that the audit quotes for a finding

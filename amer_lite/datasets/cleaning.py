@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from amer_lite.datasets.audit import Finding
 from amer_lite.datasets.splits import groups, normalise, split
-from amer_lite.types import Dataset, Example
+from amer_lite.datasets.types import Dataset, Example
 
 Answers = tuple[tuple[str, ...], ...]  # per answer the strings that name it
 

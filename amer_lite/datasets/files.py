@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from amer_lite.datasets.splits import FRACTIONS, split
-from amer_lite.types import Dataset, Example
+from amer_lite.datasets.types import Dataset, Example
 
 T = TypeVar("T", str, list[Any])
 Files = str | Path | Mapping[str, str | Path]  # one file, or one a split

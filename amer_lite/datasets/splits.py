@@ -18,7 +18,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from amer_lite.types import Example
+from amer_lite.datasets.types import Example
 
 JACCARD = Fraction(4, 5)  # exact: in floats, ceil(0.8 * 35) is 29
 FRACTIONS: Mapping[str, float] = {"train": 0.8, "dev": 0.1, "test": 0.1}

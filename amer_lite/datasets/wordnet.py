@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from amer_lite.datasets.splits import FRACTIONS, split
+from amer_lite.datasets.types import Dataset, Example
 from amer_lite.datasets.wordnet_files import Nouns, fetch
-from amer_lite.types import Dataset, Example
 
 
 def load(

@@ -124,7 +124,9 @@ def copy_assets() -> Path:
 
 def cache_key() -> str:
     """Digest of all that an executed cell can see besides its own notebook."""
-    return _digest([ROOT / "amer_lite", ROOT / "data", ROOT / "constraints.txt"])
+    return _digest(
+        [ROOT / "amer_lite", ROOT / BOOK / "amer_book", ROOT / "data", ROOT / "constraints.txt"]
+    )
 
 
 def _digest(places: list[Path]) -> str:
@@ -146,8 +148,10 @@ def kernel_environment() -> dict[str, str]:
     """Environment of Jupyter Book and so of every kernel that it starts."""
     inherited = os.environ.get("PYTHONPATH")
     return os.environ | {
-        "AMER_LITE_BOOK": "1",  # amer_lite.plots.show writes static HTML
-        "PYTHONPATH": os.pathsep.join([str(ROOT), *([inherited] if inherited else [])]),
+        "AMER_LITE_BOOK": "1",  # amer_book.figures.show writes static HTML
+        "PYTHONPATH": os.pathsep.join(
+            [str(ROOT), str(ROOT / BOOK), *([inherited] if inherited else [])]
+        ),
         "PYTHONHASHSEED": "0",
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",

@@ -1,0 +1,1 @@
+"""Frozen text encoders and language models as readers; their results are cached."""

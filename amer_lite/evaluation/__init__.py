@@ -1,0 +1,1 @@
+"""Measures per query, paired tests, TREC files, the geometry of gold sets."""

@@ -1,0 +1,280 @@
+"""Gold sets and query vectors as points on a sphere: how wide is a set, can one vector hold it?
+
+Sets come as ``golds (B, n, d)`` float with ``gold_mask (B, n)`` bool, None if all golds are real.
+All points are read as directions: lengths do not matter, zero vectors are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.optimize import nnls
+from scipy.stats import beta
+
+from amer_lite.search.index import VectorIndex
+
+Vectors = NDArray[np.floating[Any]]  # read as float64, returned as float32
+Mask = NDArray[np.bool_]
+Measures = NDArray[np.float64]
+
+
+def gold_cosine(golds: Vectors, gold_mask: Mask | None = None) -> Measures:
+    """Mean cosine between two different golds of a query, (B,); NaN for a single gold."""
+    points, mask = _checked(golds, gold_mask)
+    return _mean_cosine(points, mask)
+
+
+def diameter(golds: Vectors, gold_mask: Mask | None = None) -> Measures:
+    """D, the greatest Euclidean distance between two golds of a query on the unit sphere, (B,)."""
+    points, mask = _checked(golds, gold_mask)
+    cosine = np.einsum("bnd,bmd->bnm", points, points)
+    cosine[~(mask[:, :, None] & mask[:, None, :])] = 1
+    return np.sqrt(np.maximum(0, 2 - 2 * cosine.min((1, 2)).clip(-1, 1)))
+
+
+def rho(
+    golds: Vectors, index: VectorIndex, ks: Sequence[int], gold_mask: Mask | None = None
+) -> Measures:
+    """ρ = D / r_k at several k; r_k is the distance from the centroid to its k-th document.
+
+    The k documents nearest to a point lie in the ball of radius r_k around it, and two points of a
+    ball are at most 2·r_k apart. So a point whose own D / r_k exceeds 2 does not have all golds
+    among its k nearest.
+
+    Args:
+        golds: document vectors of the index.
+        index: over the corpus, with cosine.
+        ks: numbers of documents, each from 1 to the size of the index.
+
+    Returns:
+        (B, len(ks)); infinite where D > 0 and r_k = 0.
+
+    Raises:
+        ValueError: an index of another metric, a k that is out of range, bad golds.
+    """
+    if index.metric != "cosine":
+        raise ValueError(f"rho: needs an index with metric cosine, got {index.metric!r}")
+    if not len(ks) or min(ks) < 1 or max(ks) > len(index.ids):
+        raise ValueError(f"rho: ks {list(ks)} must lie in [1, {len(index.ids)}]")
+    scores = index.search(centroid(golds, gold_mask), max(ks)).scores[:, np.asarray(ks) - 1]
+    radius = np.sqrt(np.maximum(0, 2 - 2 * scores.astype(np.float64)))
+    width = diameter(golds, gold_mask)[:, None]
+    with np.errstate(divide="ignore"):
+        return np.divide(width, radius, out=np.zeros_like(radius), where=width > 0)
+
+
+def competition(dim: int, documents: int, k: int) -> float:
+    """The cosine that k of so many uniformly random directions are expected to exceed.
+
+    What a gold must reach to stand in the top k of any vector, if the corpus has no structure:
+    (1 + cosine) / 2 of a random direction has a Beta((d − 1) / 2, (d − 1) / 2) distribution.
+
+    Args:
+        dim: dimension d ≥ 2.
+        documents: in the corpus.
+        k: places, from 1 to ``documents``.
+
+    Raises:
+        ValueError: an argument out of range.
+    """
+    if dim < 2 or not 1 <= k <= documents:
+        raise ValueError(
+            f"competition: needs dim ≥ 2 and 1 ≤ k ≤ documents, got dim={dim}, "
+            f"documents={documents}, k={k}"
+        )
+    return float(1 - 2 * beta.ppf(k / documents, (dim - 1) / 2, (dim - 1) / 2))
+
+
+def centroid(golds: Vectors, gold_mask: Mask | None = None) -> Vectors:
+    """The normalised mean of the golds, (B, d); a gold itself where they cancel."""
+    points, mask = _checked(golds, gold_mask)
+    return _directions(np.einsum("bn,bnd->bd", mask, points), points, mask)
+
+
+def equalised(golds: Vectors, gold_mask: Mask | None = None) -> Vectors:
+    """The vector with the same score on every gold, and the least length: G⁺1 normalised, (B, d).
+
+    Where no vector scores all golds alike it is the one that comes nearest in least squares; where
+    that is zero, because the golds cancel, a gold itself.
+    """
+    points, mask = _checked(golds, gold_mask)
+    ones = mask[..., None].astype(np.float64)
+    return _directions((np.linalg.pinv(points) @ ones)[..., 0], points, mask)
+
+
+def smallest_cap(golds: Vectors, gold_mask: Mask | None = None) -> tuple[Vectors, Measures]:
+    """The vector whose least similar gold is as similar as can be: centre of the smallest cap.
+
+    It is the direction of the point nearest to the origin in the golds' convex hull, found exactly
+    by non-negative least squares (Lawson and Hanson 1974, least distance programming). Equal to
+    :func:`equalised` unless some gold lies inside the cap that the others span.
+
+    Returns:
+        Vectors (B, d), and the cosine of each with its least similar gold (B,). Where no vector has
+        a positive cosine with every gold, as for opposite golds, the vector is the centroid.
+    """
+    points, mask = _checked(golds, gold_mask)
+    out = centroid(golds, gold_mask).astype(np.float64)
+    for b, (rows, real) in enumerate(zip(points, mask, strict=True)):
+        basis, inside = np.linalg.qr(rows[real].T)  # the golds in the space that they span
+        system = np.vstack([inside, np.ones(inside.shape[1])])
+        target = np.append(np.zeros(len(inside)), 1.0)
+        weights, length = nnls(system, target)
+        if length > 1e-7:  # else zero is in the hull
+            residual = target - system @ weights
+            out[b] = -basis @ residual[:-1]
+    out /= np.linalg.norm(out, axis=1, keepdims=True)
+    scores = np.einsum("bnd,bd->bn", points, out)
+    return out.astype(np.float32), np.where(mask, scores, np.inf).min(1)
+
+
+def best_vector(
+    golds: Vectors,
+    index: VectorIndex,
+    k: int,
+    gold_mask: Mask | None = None,
+    *,
+    steps: int = 30,
+    step_size: float = 0.3,
+) -> Vectors:
+    """One vector per query, moved by search until the golds are in its top k or ``steps`` end.
+
+    Starts at the centre of the smallest cap. Each step searches the corpus and moves towards the
+    least similar gold, away from the documents that stand before it. A vector that fails proves
+    nothing; one that succeeds shows that one vector is enough.
+
+    Args:
+        golds: vectors of documents that are in the index, with cosine.
+        index: over the corpus.
+        k: size of the ranking that should hold all golds, ≥ n.
+        steps: searches at most.
+        step_size: length of the first move; later ones shrink as 1 / √step.
+
+    Returns:
+        (B, d), the best vector met on the way: greatest margin of the least similar gold over the
+        document behind the k-th.
+    """
+    points, mask = _checked(golds, gold_mask)
+    if k < mask.sum(1).max():
+        raise ValueError(f"best_vector: k={k} cannot hold {mask.sum(1).max()} golds")
+    vectors = smallest_cap(golds, gold_mask)[0]
+    best, best_margin = vectors.copy(), np.full(len(vectors), -np.inf)
+    for step in range(1, steps + 1):
+        hits = index.search(vectors, k + 1)  # above the one behind: ties with it do not count
+        scores = np.where(mask, np.einsum("bnd,bd->bn", points, vectors), np.inf)
+        worst = scores.argmin(1)
+        margin = scores.min(1) - hits.scores[:, -1]
+        better = margin > best_margin
+        best[better], best_margin[better] = vectors[better], margin[better]
+        open_ = np.flatnonzero(margin < 1e-6)
+        if not len(open_):
+            break
+        gold = points[open_, worst[open_]]
+        found = index.vectors(hits.rows[open_].ravel()).reshape(len(open_), k + 1, -1)
+        cosine = np.einsum("bkd,bnd->bkn", found, points[open_])
+        alien = ~np.isclose(cosine, 1, atol=1e-5).any(2)  # golds are not pushed away
+        push = (found * alien[..., None]).sum(1) / np.maximum(1, alien.sum(1))[:, None]
+        moved = vectors[open_] + step_size / np.sqrt(step) * (gold - push)
+        vectors[open_] = moved / np.linalg.norm(moved, axis=1, keepdims=True)
+    return best
+
+
+def set_oracle(golds: Vectors, m: int, gold_mask: Mask | None = None) -> Vectors:
+    """m vectors that hold the golds together, (B, m, d): one smallest cap for each group of golds.
+
+    Groups are those of complete linkage, which keeps the widest group narrow. With m ≥ n each gold
+    is its own vector; vectors to spare repeat the first.
+    """
+    points, mask = _checked(golds, gold_mask)
+    if m < 1:
+        raise ValueError(f"set_oracle: m must be ≥ 1, got {m}")
+    group = np.zeros(mask.shape, np.int64)
+    for b, (rows, real) in enumerate(zip(points, mask, strict=True)):
+        if real.sum() > 1:
+            tree = linkage(rows[real], "complete")
+            group[b, real] = fcluster(tree, m, "maxclust") - 1
+    members = (group[:, None] == np.arange(m)[:, None]) & mask[:, None]  # (B, m, n)
+    members = np.where(members.any(2, keepdims=True), members, members[:, :1])
+    flat = np.repeat(points, m, axis=0).astype(np.float32)
+    vectors = smallest_cap(flat, members.reshape(-1, members.shape[2]))[0]
+    return vectors.reshape(len(points), m, -1)
+
+
+def vector_cosine(vectors: Vectors) -> Measures:
+    """Mean cosine between two different vectors of a query, (B,); 1 when all are the same.
+
+    Args:
+        vectors: (B, m ≥ 2, d), emitted vectors.
+    """
+    points, mask = _checked(vectors, None)
+    if points.shape[1] < 2:
+        raise ValueError("vector_cosine: needs at least two vectors a query, got one")
+    return _mean_cosine(points, mask)
+
+
+def effective_number(vectors: Vectors) -> Measures:
+    """How many different directions m vectors take, (B,): from 1 (collapse) to m (orthogonal).
+
+    exp of the entropy of the Gram matrix's normalised eigenvalues (effective rank, Roy and Vetterli
+    2007).
+
+    Args:
+        vectors: (B, m, d), emitted vectors.
+    """
+    points, _ = _checked(vectors, None)
+    share = np.linalg.eigvalsh(np.einsum("bnd,bmd->bnm", points, points)).clip(0)
+    share /= share.sum(1, keepdims=True)
+    entropy = -(share * np.log(np.where(share > 0, share, 1))).sum(1)
+    return np.exp(entropy)
+
+
+def same_top(rows: NDArray[np.int64]) -> Measures:
+    """Share of a query's vectors whose first document is the most frequent one, (B,).
+
+    Args:
+        rows: (B, m), the first hit of each vector.
+    """
+    rows = np.asarray(rows)
+    if rows.ndim != 2 or not rows.size or rows.dtype.kind not in "iu":
+        raise ValueError(f"same_top: expected integers (B, m), got {rows.dtype} {rows.shape}")
+    return (rows[:, :, None] == rows[:, None, :]).mean(2).max(1)
+
+
+def _mean_cosine(points: Measures, mask: Mask) -> Measures:
+    count = mask.sum(1)
+    total = np.square(np.einsum("bn,bnd->bd", mask, points)).sum(1)  # n + the sum over pairs
+    with np.errstate(invalid="ignore"):
+        return (total - count) / (count * (count - 1))
+
+
+def _directions(found: Measures, points: Measures, mask: Mask) -> Vectors:
+    """``found`` normalised; the first gold where it is zero up to rounding."""
+    length = np.linalg.norm(found, axis=1, keepdims=True)
+    first = points[np.arange(len(points)), mask.argmax(1)]
+    unit = np.divide(found, length, out=first.copy(), where=length > 1e-6)
+    return unit.astype(np.float32)
+
+
+def _checked(golds: Vectors, gold_mask: Mask | None) -> tuple[Measures, Mask]:
+    """Unit vectors in float64, zero on padding, and the mask."""
+    points = np.asarray(golds, np.float64)
+    if points.ndim != 3 or 0 in points.shape:
+        raise ValueError(f"expected non-empty vectors (B, n, d), got {points.shape}")
+    mask = np.ones(points.shape[:2], bool) if gold_mask is None else np.asarray(gold_mask)
+    if mask.shape != points.shape[:2] or mask.dtype != bool:
+        raise ValueError(
+            f"gold_mask: expected bool {points.shape[:2]}, got {mask.dtype} {mask.shape}"
+        )
+    points = np.where(mask[..., None], points, 0)
+    length = np.linalg.norm(points, axis=2, keepdims=True)
+    wrong = (mask & ~(np.isfinite(length[..., 0]) & (length[..., 0] > 0))).any(1) | ~mask.any(1)
+    if wrong.any():
+        raise ValueError(
+            f"rows {np.flatnonzero(wrong)[:10].tolist()} hold no vector, a zero vector, "
+            "or NaN or infinite values"
+        )
+    return np.divide(points, length, out=points, where=length > 0), mask

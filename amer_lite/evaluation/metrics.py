@@ -1,0 +1,228 @@
+"""Retrieval measures per query, and paired tests.
+
+Every measure returns one float64 per example, in the order of the examples, so that two systems can
+be compared query by query. Golds are *answers*: an answer is found at the first rank that holds any
+of its documents, and counts once; a later document of a found answer is not relevant again. When
+every answer has one document, Recall, Precision and nDCG are those of trec_eval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from amer_lite.datasets.types import Example, Run
+
+Scores = NDArray[np.float64]
+
+_CHUNK = 1 << 22  # cells of a resampling table that are in memory at a time
+
+
+# --- measures -------------------------------------------------------------------------------------
+
+
+def _found(
+    run: Run, examples: Sequence[Example], k: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """New answers per rank, (Q, width <= k) int64, and answers per query, (Q,) int64."""
+    if k < 1:
+        raise ValueError(f"k must be at least 1, got {k}")
+    if not examples:
+        raise ValueError("no examples to evaluate; is the split empty?")
+    width = min(k, max(map(len, run.rankings.values()), default=0))
+    new = np.zeros((len(examples), width), dtype=np.int64)
+    for row, example in zip(new, examples, strict=True):
+        ranking = run.rankings.get(example.id)
+        if ranking is None:
+            raise ValueError(
+                f"the run has no ranking for query {example.id!r} ({len(run.rankings)} queries in "
+                f"the run, {len(examples)} examples); search all examples, or evaluate fewer"
+            )
+        answers: dict[str, list[int]] = {}
+        for number, answer in enumerate(example.golds):
+            for doc in answer:
+                answers.setdefault(doc, []).append(number)
+        missing = set(range(len(example.golds)))
+        for rank, doc in enumerate(ranking[:k]):
+            hit = missing.intersection(answers.get(doc, ()))
+            row[rank] = len(hit)
+            missing -= hit
+    return new, np.array([len(example.golds) for example in examples], dtype=np.int64)
+
+
+def mrecall(run: Run, examples: Sequence[Example], k: int) -> Scores:
+    """MRecall@k (Min et al., EMNLP 2021): 1 if all answers are found in the top k, else 0.
+
+    A query with more than k answers needs k of them.
+
+    Args:
+        run: must rank something for the query of every example; other queries are ignored.
+        examples: at least one.
+        k: at least 1; shorter rankings are as if filled up with irrelevant documents.
+
+    Returns:
+        (Q,) float64 of 0 and 1, in the order of ``examples``.
+
+    Raises:
+        ValueError: k < 1, no examples, or a query that the run lacks.
+    """
+    new, answers = _found(run, examples, k)
+    return (new.sum(axis=1) >= np.minimum(answers, k)).astype(np.float64)
+
+
+def recall(run: Run, examples: Sequence[Example], k: int) -> Scores:
+    """Recall@k: the share of the answers found in the top k. Arguments as for `mrecall`.
+
+    Returns:
+        (Q,) float64 in [0, 1].
+    """
+    new, answers = _found(run, examples, k)
+    return new.sum(axis=1) / answers
+
+
+def precision(run: Run, examples: Sequence[Example], k: int) -> Scores:
+    """Precision@k: the share of the first k ranks that bring a new answer; see `mrecall`.
+
+    Returns:
+        (Q,) float64 in [0, 1]; the divisor is k even if fewer documents were ranked.
+    """
+    new, _ = _found(run, examples, k)
+    return (new > 0).sum(axis=1) / k
+
+
+def ndcg(run: Run, examples: Sequence[Example], k: int) -> Scores:
+    """nDCG@k (Järvelin and Kekäläinen, TOIS 2002) with gain 1 for a rank that brings a new answer.
+
+    The ideal ranking brings one at each of its first min(k, answers) ranks. Arguments as for
+    `mrecall`.
+
+    Returns:
+        (Q,) float64 in [0, 1].
+    """
+    new, answers = _found(run, examples, k)
+    discounts = 1 / np.log2(np.arange(2, max(new.shape[1], answers.max()) + 2))
+    ideal = np.cumsum(discounts)[np.minimum(answers, k) - 1]
+    return (new > 0) @ discounts[: new.shape[1]] / ideal
+
+
+# --- tests and intervals --------------------------------------------------------------------------
+
+
+def mcnemar_exact(a: ArrayLike, b: ArrayLike) -> float:
+    """Two-sided p of the exact McNemar test: do two systems succeed equally often?
+
+    Only the queries on which they differ count; under the null each of these falls to either side
+    with probability 1/2.
+
+    Args:
+        a, b: (Q,) of 0 and 1, paired, such as two results of `mrecall`.
+
+    Raises:
+        ValueError: empty, of different lengths, or with a value other than 0 and 1.
+    """
+    from scipy.stats import binomtest
+
+    first, second = _paired(a, b)
+    for name, values in (("a", first), ("b", second)):
+        if (odd := values[(values != 0) & (values != 1)]).size:
+            raise ValueError(f"mcnemar_exact: {name} must hold 0 and 1 only, found {odd[0]}")
+    wins, losses = int((first > second).sum()), int((first < second).sum())
+    return float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
+
+
+def sign_flip(a: ArrayLike, b: ArrayLike, n: int, generator: np.random.Generator) -> float:
+    """Two-sided p of the paired randomisation test on the mean difference.
+
+    Under the null a query's difference is as likely with either sign. ``n`` random sign vectors are
+    drawn, and the observed one counts as one more, so that p is never 0 and the test is valid at
+    any ``n`` (Phipson and Smyth, 2010).
+
+    Args:
+        a, b: (Q,) of finite numbers, paired.
+        n: at least 1.
+
+    Returns:
+        p, a multiple of 1 / (n + 1).
+
+    Raises:
+        ValueError: n < 1, or arrays that are empty, not finite or of different lengths.
+    """
+    first, second = _paired(a, b)
+    differences = first - second
+    differences = differences[differences != 0]
+    # Sums of the same numbers in another order must tie with the observed one.
+    threshold = abs(differences.sum()) - 1e-12 * np.abs(differences).sum()
+    extreme = 1
+    for rows in _chunks(n, len(differences)):
+        signs = generator.integers(0, 2, (rows, len(differences)), dtype=np.int8) * 2 - 1
+        extreme += int((np.abs(signs @ differences) >= threshold).sum())
+    return extreme / (n + 1)
+
+
+def bootstrap_mean(
+    a: ArrayLike, n: int, level: float, generator: np.random.Generator
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of the mean over queries (Efron and Tibshirani, 1993).
+
+    Args:
+        a: (Q,) of finite numbers.
+        n: number of resamples, at least 1.
+        level: coverage, in (0, 1), such as 0.95.
+
+    Returns:
+        (low, high).
+
+    Raises:
+        ValueError: n < 1, a level out of range, or an array that is empty or not finite.
+    """
+    values = _checked("a", a)
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, got {level}")
+    means = np.concatenate(
+        [
+            values[generator.integers(len(values), size=(rows, len(values)))].mean(axis=1)
+            for rows in _chunks(n, len(values))
+        ]
+    )
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def bootstrap_difference(
+    a: ArrayLike, b: ArrayLike, n: int, level: float, generator: np.random.Generator
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of mean(a) - mean(b), queries resampled in pairs.
+
+    Arguments, result and errors as for `bootstrap_mean`, and a ValueError for different lengths.
+    """
+    first, second = _paired(a, b)
+    return bootstrap_mean(first - second, n, level, generator)
+
+
+def _checked(name: str, values: ArrayLike) -> Scores:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or not array.size:
+        raise ValueError(
+            f"{name} must be a non-empty vector of per-query scores, got {array.shape}"
+        )
+    if (bad := np.flatnonzero(~np.isfinite(array))).size:
+        raise ValueError(f"{name}[{bad[0]}] is {array[bad[0]]}; scores must be finite")
+    return array
+
+
+def _paired(a: ArrayLike, b: ArrayLike) -> tuple[Scores, Scores]:
+    first, second = _checked("a", a), _checked("b", b)
+    if len(first) != len(second):
+        raise ValueError(f"a and b must be paired by query, got {len(first)} and {len(second)}")
+    return first, second
+
+
+def _chunks(n: int, width: int) -> Iterator[int]:
+    """Row counts that sum to ``n``, each so small that rows × width cells fit in memory."""
+    if n < 1:
+        raise ValueError(f"n must be at least 1, got {n}")
+    step = max(1, _CHUNK // max(1, width))
+    for start in range(0, n, step):
+        yield min(step, n - start)

@@ -1,0 +1,123 @@
+"""Runs and qrels as the files that TREC tools read.
+
+Errors of all readers and writers: ValueError on what the format cannot hold (an id that is empty or
+has white space in it) and on a malformed line, with file and line number; FileNotFoundError.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from amer_lite.datasets.types import Example, Run
+from amer_lite.storage import write_text
+
+
+def write_run(path: str | Path, run: Run, tag: str) -> None:
+    """Write ``query Q0 document rank score tag`` lines, atomically.
+
+    TREC tools order by score and ignore the rank, so the scores are n, n - 1, …, 1: strictly
+    decreasing, and exact in single precision.
+
+    Raises:
+        ValueError: an id or tag that is empty or has white space in it, or a query that ranks
+            nothing (the format cannot hold either).
+    """
+    lines = []
+    for query, ranking in run.rankings.items():
+        if not ranking:
+            raise ValueError(f"query {query!r} ranks no document: a TREC run cannot hold that")
+        for position, doc in enumerate(ranking):
+            fields = (_word(query), "Q0", _word(doc), position + 1, len(ranking) - position)
+            lines.append(" ".join(map(str, fields)) + f" {_word(tag)}\n")
+    write_text(Path(path), "".join(lines))
+
+
+def read_run(path: str | Path) -> Run:
+    """Read a TREC run; equal scores are ordered as trec_eval does, by document id downwards.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a malformed line or a document that stands twice, with file and line number.
+    """
+    scored: dict[str, dict[str, float]] = {}
+    for place, (query, _, doc, _, score, _) in _lines(Path(path), 6):
+        documents = scored.setdefault(query, {})
+        if doc in documents:
+            raise ValueError(f"{place}: document {doc!r} stands twice for query {query!r}")
+        documents[doc] = _number(score, float, place)
+    return Run(
+        {
+            query: sorted(documents, key=lambda doc: (documents[doc], doc), reverse=True)
+            for query, documents in scored.items()
+        }
+    )
+
+
+def write_qrels(path: str | Path, examples: Sequence[Example]) -> None:
+    """Write ``query answer document 1`` lines, atomically.
+
+    The second column is the number of the answer from 1, as in TREC's diversity tasks; it is 0, as
+    in plain qrels, for a query whose answers all have one document.
+
+    Raises:
+        ValueError: an id that is empty or has white space in it.
+    """
+    lines = []
+    for example in examples:
+        plain = all(len(answer) == 1 for answer in example.golds)
+        for number, answer in enumerate(example.golds, start=1):
+            for doc in answer:
+                column = 0 if plain else number
+                lines.append(f"{_word(example.id)} {column} {_word(doc)} 1\n")
+    write_text(Path(path), "".join(lines))
+
+
+def read_qrels(path: str | Path) -> dict[str, tuple[tuple[str, ...], ...]]:
+    """Read qrels as ``{query id: golds}``, the golds as `Example` takes them.
+
+    Lines of one query with the same second column are one answer, except that 0 and Q0 make each
+    document an answer of its own. Lines with a relevance of 0 or less are left out, and with them a
+    query that has no others.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a malformed line, with file and line number.
+    """
+    golds: dict[str, dict[str, dict[str, None]]] = {}
+    for place, (query, column, doc, relevance) in _lines(Path(path), 4):
+        if _number(relevance, int, place) > 0:
+            answer = f"document {doc}" if column in ("0", "Q0") else column
+            golds.setdefault(query, {}).setdefault(answer, {})[doc] = None
+    return {query: tuple(map(tuple, answers.values())) for query, answers in golds.items()}
+
+
+def _word(text: str) -> str:
+    if text.split() != [text]:
+        raise ValueError(f"{text!r} is empty or has white space in it: TREC files cannot hold that")
+    return text
+
+
+def _lines(path: Path, columns: int) -> Iterator[tuple[str, list[str]]]:
+    """``("file:line", fields)`` of every line that is not blank."""
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            fields = line.split()
+            if fields and len(fields) != columns:
+                raise ValueError(
+                    f"{path}:{number}: expected {columns} columns, found {len(fields)}: "
+                    f"{line.strip()[:80]!r}"
+                )
+            if fields:
+                yield f"{path}:{number}", fields
+
+
+def _number(text: str, kind: Callable[[str], float], place: str) -> float:
+    try:
+        value = kind(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{place}: expected a finite number, found {text!r}")
+    return value

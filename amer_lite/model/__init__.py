@@ -1,0 +1,1 @@
+"""AMER: a causal transformer that answers one query with several vectors."""

@@ -1,0 +1,139 @@
+"""A small causal transformer that reads frozen token states: a query encoder for CPUs.
+
+It has the same three-argument step as a Hugging Face causal LM seen from :mod:`amer_lite.model.amer`
+(embeddings in, hidden states and a key-value cache out), so one loop drives both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LayerCache = tuple[Tensor, Tensor]  # keys, values: (B, heads, S, width / heads)
+
+
+@dataclass(frozen=True)
+class DecoderConfig:
+    """Sizes of a :class:`Decoder`.
+
+    Attributes:
+        state_dim: size of the token states that it reads (384 for MiniLM).
+        width: hidden size.
+        layers: number of blocks.
+        heads: attention heads; ``width / heads`` must be an even number.
+        dropout: on attention weights and block outputs, in training only.
+    """
+
+    state_dim: int
+    width: int = 384
+    layers: int = 2
+    heads: int = 6
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("state_dim", "width", "layers", "heads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"DecoderConfig.{name} must be ≥ 1, got {getattr(self, name)}")
+        if self.width % (2 * self.heads):
+            raise ValueError(
+                f"DecoderConfig: width {self.width} must be a multiple of 2 × heads ({self.heads})"
+            )
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"DecoderConfig.dropout must lie in [0, 1), got {self.dropout}")
+
+
+class Decoder(nn.Module):
+    """Pre-norm transformer decoder with rotary positions (arXiv 2104.09864) and a KV cache."""
+
+    def __init__(self, config: DecoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.width = config.width
+        self.prefix_projection = nn.Linear(config.state_dim, config.width)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(config.width)
+
+    def embed(self, states: Tensor) -> Tensor:
+        """Token states (B, L, state_dim) → embeddings (B, L, width)."""
+        if not states.is_floating_point() or states.shape[2] != self.config.state_dim:
+            raise ValueError(
+                f"prefix.values: this decoder reads float token states (B, L, "
+                f"{self.config.state_dim}), got {states.dtype} {tuple(states.shape)}"
+            )
+        return self.prefix_projection(states.to(self.prefix_projection.weight.dtype))
+
+    def forward(
+        self, embeds: Tensor, mask: Tensor, cache: list[LayerCache] | None = None
+    ) -> tuple[Tensor, list[LayerCache]]:
+        """Run T new positions behind the S − T cached ones.
+
+        Args:
+            embeds: (B, T, width).
+            mask: (B, S) bool over cached and new positions, True = real; rows padded on the left.
+            cache: what the previous call returned, None at the start.
+
+        Returns:
+            Hidden states (B, T, width) and the cache of all S positions.
+        """
+        new, total = embeds.shape[1], mask.shape[1]
+        position = (mask.cumsum(1) - 1).clamp(min=0)[:, total - new :]
+        angles = rotary_angles(position, self.width // self.config.heads)
+        slot = torch.arange(total, device=mask.device)
+        query = slot[total - new :, None]
+        # Padding may look at itself: a softmax over nothing would be NaN and spread.
+        visible = (slot <= query) & (mask[:, None, None, :] | (slot == query))  # (B, 1, T, S)
+        x = embeds
+        grown: list[LayerCache] = []
+        for i, block in enumerate(self.blocks):
+            x, layer = block(x, angles, visible, cache[i] if cache else None)
+            grown.append(layer)
+        return self.norm(x), grown
+
+
+class Block(nn.Module):
+    """Attention and MLP, each behind a LayerNorm and added to the residual stream."""
+
+    def __init__(self, config: DecoderConfig) -> None:
+        super().__init__()
+        self.heads, self.dropout = config.heads, config.dropout
+        self.attention_norm = nn.LayerNorm(config.width)
+        self.qkv = nn.Linear(config.width, 3 * config.width)
+        self.out = nn.Linear(config.width, config.width)
+        self.mlp = nn.Sequential(
+            nn.LayerNorm(config.width),
+            nn.Linear(config.width, 4 * config.width),
+            nn.GELU(),
+            nn.Linear(4 * config.width, config.width),
+            nn.Dropout(config.dropout),
+        )
+
+    def forward(
+        self, x: Tensor, angles: Tensor, visible: Tensor, cache: LayerCache | None
+    ) -> tuple[Tensor, LayerCache]:
+        batch, new, width = x.shape
+        qkv = self.qkv(self.attention_norm(x)).view(batch, new, 3, self.heads, -1)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, heads, T, width / heads)
+        q, k = rotate(q, angles), rotate(k, angles)
+        if cache is not None:
+            k, v = torch.cat([cache[0], k], 2), torch.cat([cache[1], v], 2)
+        dropout = self.dropout if self.training else 0.0
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=visible, dropout_p=dropout)
+        mixed = self.out(mixed.transpose(1, 2).reshape(batch, new, width))
+        x = x + F.dropout(mixed, dropout)
+        return x + self.mlp(x), (k, v)
+
+
+def rotary_angles(position: Tensor, head_width: int) -> Tensor:
+    """(B, T) integer positions → (B, 1, T, head_width / 2) angles, base 10,000."""
+    pair = torch.arange(head_width // 2, device=position.device)
+    return (position[..., None] * 10_000.0 ** (-2 * pair / head_width))[:, None]
+
+
+def rotate(x: Tensor, angles: Tensor) -> Tensor:
+    """Turn the pairs (x[i], x[i + half]) of the last dimension by ``angles``."""
+    a, b = x.chunk(2, -1)
+    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], -1)

@@ -1,0 +1,1 @@
+"""Indexes, and merging the lists of several vectors into one."""

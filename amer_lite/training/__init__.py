@@ -1,0 +1,1 @@
+"""Matching vectors with gold documents, and training by it."""

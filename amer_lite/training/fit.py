@@ -1,0 +1,206 @@
+"""Training an AMER: ``fit`` with a schedule, seeds, retrieval on dev, and resumable checkpoints."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from amer_lite.encoders.hub import add_weights
+from amer_lite.model.amer import AMER
+from amer_lite.storage import MANIFEST
+from amer_lite.training.checkpoint import Checkpoint, restore, resume, save, snapshot
+from amer_lite.training.config import TrainConfig
+from amer_lite.training.data import Batch, Batches, TrainData
+from amer_lite.training.matching import set_info_nce, single_info_nce
+from amer_lite.training.processes import Processes
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+def fit(
+    model: AMER,
+    data: TrainData,
+    config: TrainConfig,
+    evaluate: Callable[[AMER], float],
+    *,
+    folder: str | Path | None = None,
+    progress: bool = True,
+    accelerator: Accelerator | None = None,
+) -> list[Checkpoint]:
+    """Train ``model`` in place and leave it with the weights of its best evaluation.
+
+    Every random choice of step t depends on (seed, t) alone, so a run that was killed and started
+    again with the same ``folder`` gives the same numbers as one that was not. The caller's random
+    state is left as it was.
+
+    Under ``accelerate launch`` every process calls this with the same arguments. Each computes its
+    share of the parts of a batch, gradients are summed, and all of them take the same step; the
+    first one evaluates and writes. The number of processes changes nothing but rounding.
+
+    Args:
+        model: on its device; trained in its current dtype.
+        data: training queries and the documents that they are trained against.
+        config: see :class:`amer_lite.training.config.TrainConfig`.
+        evaluate: the model's score, higher is better. Measure *retrieval on dev*: in-batch accuracy
+            saturates long before retrieval does. Called without gradients.
+        folder: where to keep the checkpoint to resume from; none is kept if None.
+        progress: show a progress bar.
+        accelerator: of several processes, each with its model on its own device; None for one.
+
+    Returns:
+        One :class:`~amer_lite.training.checkpoint.Checkpoint` per evaluation, the last at the last step.
+
+    Raises:
+        ValueError: a non-finite loss or score, a ``folder`` that holds another run, or parts that
+            cannot be shared out among the processes.
+        FileExistsError: ``folder`` is a file.
+    """
+    processes = Processes(accelerator)
+    if config.accumulate % processes.size:
+        raise ValueError(
+            f"fit: accumulate={config.accumulate} parts cannot be shared out among "
+            f"{processes.size} processes; make it a multiple"
+        )
+    if folder is not None:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    model.train()
+    optimizer = torch.optim.AdamW(
+        _decay_matrices(model, config.weight_decay),
+        lr=config.learning_rate,
+        betas=(0.9, 0.98),
+        eps=config.epsilon,
+    )
+    history: list[Checkpoint] = []
+    best = snapshot(model)
+    run = _fingerprint(model, data, config) if folder is not None else {}
+    start = 0
+    if folder is not None and (Path(folder) / MANIFEST).exists():
+        history, best = resume(Path(folder), run, model, optimizer)
+        start = history[-1].step
+    batches = Batches(data, config)
+    losses: list[float] = []
+    device = model.input_projection.weight.device
+    silent = not progress or processes.rank > 0
+    bar = tqdm(range(start, config.steps), initial=start, total=config.steps, disable=silent)
+    with torch.random.fork_rng():
+        for step in bar:
+            for group in optimizer.param_groups:
+                group["lr"] = config.learning_rate * _schedule(config, step)
+            optimizer.zero_grad(set_to_none=True)
+            total = torch.zeros((), device=device)
+            for part, batch in batches.parts(step, processes.rank, processes.size):
+                torch.manual_seed(config.seed * 1_000_003 + step + part * 1_000_000_007)  # dropout
+                loss = _loss(model, batch, data.documents, config, step, device)
+                if not torch.isfinite(loss):
+                    raise ValueError(f"fit: loss is {loss} at step {step}; lower learning_rate")
+                loss.backward()
+                total += loss.detach()
+            processes.add_up(model, total)
+            nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
+            optimizer.step()
+            losses.append(total.item())
+            if (step + 1) % config.evaluate_every and step + 1 < config.steps:
+                continue
+            score = processes.agree(lambda: _evaluate(model, evaluate), device)
+            if not history or score > max(past.score for past in history):
+                best = snapshot(model)
+            history.append(Checkpoint(step + 1, float(np.mean(losses)), score))
+            losses.clear()
+            bar.set_postfix(loss=f"{history[-1].loss:.3f}", dev=f"{score:.4f}")
+            if folder is not None and processes.rank == 0:
+                save(Path(folder), run, model, optimizer, history, best)
+    restore(model, best)
+    return history
+
+
+def _loss(
+    model: AMER,
+    batch: Batch,
+    documents: Tensor,
+    config: TrainConfig,
+    step: int,
+    device: torch.device,
+) -> Tensor:
+    golds, mask = documents[batch.rows].to(device), batch.mask.to(device)
+    with torch.autocast(device.type, torch.bfloat16, enabled=config.autocast is not None):
+        vectors = model.rollout(
+            batch.prefix,
+            golds,
+            mask,
+            m=config.m,
+            feedback=config.feedback,
+            sampling=config.sampling_cap * step / config.steps,
+            generator=batch.generator,
+        )
+    extra = batch.negatives
+    shared: dict[str, Any] = {
+        "gold_ids": batch.rows.to(device),
+        "negatives": None if extra is None else documents[extra].to(device),
+        "negative_ids": None if extra is None else extra.to(device),
+        "temperature": config.temperature,
+    }
+    of_golds, of_pairs = batch.shares
+    anchor = torch.zeros((), device=device)
+    if config.anchored:
+        anchor = of_golds * single_info_nce(vectors[:, 0], golds, mask, **shared)
+        vectors = vectors[:, 1:]
+    matched = set_info_nce(
+        vectors, golds, mask, pairing=config.pairing, masked=config.masked, **shared
+    )
+    return anchor + of_pairs * matched
+
+
+def _schedule(config: TrainConfig, step: int) -> float:
+    warm = math.ceil(config.warmup * config.steps)
+    if step < warm:
+        return (step + 1) / warm
+    return (config.steps - step) / max(1, config.steps - warm)
+
+
+def _decay_matrices(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    trained = [p for p in model.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+    ]
+
+
+def _evaluate(model: AMER, evaluate: Callable[[AMER], float]) -> float:
+    model.eval()
+    try:
+        with torch.no_grad():
+            score = float(evaluate(model))
+    finally:
+        model.train()
+    if not math.isfinite(score):
+        raise ValueError(f"fit: evaluate returned {score}; it must return a finite score")
+    return score
+
+
+def _fingerprint(model: AMER, data: TrainData, config: TrainConfig) -> dict[str, Any]:
+    """What must be equal for a run to be resumed: configs, data, and the initial weights."""
+    digest = hashlib.sha256()
+    for part in (data.documents, data.prefix.values, data.prefix.mask):
+        digest.update(part.contiguous().numpy().tobytes())
+    digest.update(json.dumps([[int(r) for r in rows] for rows in data.golds]).encode())
+    weights = hashlib.sha256()
+    add_weights(weights, model.state_dict().items())
+    trained = [name for name, value in model.named_parameters() if value.requires_grad]
+    architecture = json.dumps([asdict(model.config), trained], sort_keys=True, default=str)
+    return {
+        "TrainConfig": asdict(config),
+        "training data": digest.hexdigest(),
+        "model or trained parameters": hashlib.sha256(architecture.encode()).hexdigest(),
+        "initial weights": weights.hexdigest(),
+    }

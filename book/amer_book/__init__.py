@@ -1,0 +1,1 @@
+"""What only the chapters need: figures, teaching worlds, rival retrievers, recorded runs."""

@@ -1,0 +1,1 @@
+"""Recorded runs: each module is a command that writes a file of ``data/results``."""

@@ -1,0 +1,210 @@
+"""The recorded run of chapter 3: six retrievers, three sets of queries with several golds.
+
+    python -m amer_book.runs.retrievers
+
+First every retriever ranks the golds of every query; ranks and distances between golds are kept in
+the user's cache folder after each pair of retriever and set, so that a killed run goes on where it
+stopped. Then they are counted into ``data/results/retrievers.json``. Some ten minutes of one core's
+time, half of it for SmolLM2; the wall times in the file are longer, other jobs ran beside it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from amer_book.records import Ledger, Record
+from amer_book.retrievers import RETRIEVERS, gold_distance, gold_ranks
+from amer_book.strata import independent, quarters, trend
+from amer_book.worlds import intents
+from amer_lite.datasets import wordnet
+from amer_lite.datasets.types import Dataset, Example
+from amer_lite.evaluation import metrics
+from amer_lite.storage import atomic_path, cache_folder
+
+SPLITS = ("train", "dev")  # nothing is trained or chosen here; test stays closed
+SPREADS = ("near", "random", "far")
+DOCUMENTS = 5_000  # of words and of kinds
+INTENT_WORDS, INTENT_QUERIES = 2_000, 400  # queries of each spread
+KS = (10, 100)
+SIZES = (2, 3, 4, 5)  # with more golds a quarter holds a handful of queries; trends use all
+YARDSTICKS = ("MiniLM", "static vectors")  # of the quarters; trends are taken with every one
+RESAMPLES = 1000
+CASES = {  # shown one by one
+    "words": ("crane", "goose", "aurora", "screw"),
+    "kinds": ("telescope", "bad weather", "whistle", "rain"),
+}
+
+
+def asked(spread: str) -> Dataset:
+    """Queries for two to five words, whose documents are the whole corpus."""
+    return intents.load(
+        spread,
+        documents=INTENT_WORDS,
+        words=INTENT_WORDS,
+        queries={"all": INTENT_QUERIES},
+        fractions={"all": 1.0},
+    )
+
+
+def of_splits(dataset: Dataset) -> tuple[Dataset, list[Example]]:
+    return dataset, [example for split in SPLITS for example in dataset.splits[split]]
+
+
+def of_intents() -> tuple[Dataset, list[Example]]:
+    """The queries of each spread, then each word alone."""
+    sets = [asked(spread) for spread in SPREADS]
+    alone = [Example(f"alone-{doc}", doc.removeprefix("d-"), [doc]) for doc in sets[0].corpus]
+    return sets[0], [example for one in sets for example in one.splits["all"]] + alone
+
+
+SETS: dict[str, Callable[[], tuple[Dataset, list[Example]]]] = {
+    "words": lambda: of_splits(wordnet.load(documents=DOCUMENTS)),
+    "kinds": lambda: of_splits(wordnet.kinds(documents=DOCUMENTS)),
+    "intents": of_intents,
+}
+
+
+class Ranked(NamedTuple):
+    """What one retriever does with one set of queries.
+
+    Attributes:
+        ranks: of the golds of query after query, end to end.
+        distance: between the golds of each query, as the retriever sees it; 0 for a single gold.
+        wall_s: time taken.
+    """
+
+    ranks: NDArray[np.int64]
+    distance: NDArray[np.float64]
+    wall_s: float
+
+
+def ranked(name: str, which: str, dataset: Dataset, examples: Sequence[Example]) -> Ranked:
+    path = cache_folder() / "retrievers" / f"{which}-{name.replace(' ', '-')}.npz"
+    if path.exists():
+        with np.load(path) as kept:
+            return Ranked(kept["ranks"], kept["distance"], float(kept["wall_s"]))
+    row = {doc: i for i, doc in enumerate(dataset.corpus)}
+    golds = [[row[doc] for doc in example.gold_ids] for example in examples]
+    start = time.perf_counter()
+    retriever = RETRIEVERS[name](list(dataset.corpus.values()))
+    scores = retriever.scores([example.query for example in examples])
+    ranks = np.concatenate(gold_ranks(scores, golds))
+    several = [i for i, gold in enumerate(golds) if len(gold) > 1]
+    distance = np.zeros(len(golds))
+    distance[several] = gold_distance(retriever, [golds[i] for i in several])
+    found = Ranked(ranks, distance, time.perf_counter() - start)
+    with atomic_path(path) as staged, staged.open("wb") as stream:
+        np.savez(stream, ranks=ranks, distance=distance, wall_s=found.wall_s)
+    print(f"{which}, {name}: {found.wall_s:.0f} s", flush=True)
+    return found
+
+
+class Counts:
+    """The golds found by one retriever for one set of queries."""
+
+    def __init__(self, examples: Sequence[Example], one: Ranked, seed: int) -> None:
+        self.sizes = np.array([len(example.gold_ids) for example in examples])
+        self.ranks = np.split(one.ranks, self.sizes.cumsum()[:-1])
+        self.generator = np.random.default_rng(seed)
+
+    def cell(self, rows: NDArray[np.int64], k: int) -> Record:
+        """Of some queries with the same number of golds, in percent."""
+        found = np.stack([self.ranks[row] <= k for row in rows])
+        every = found.all(1)
+        low, high = metrics.bootstrap_mean(every, RESAMPLES, 0.95, self.generator)
+        surplus = []
+        for _ in range(RESAMPLES):
+            drawn = found[self.generator.integers(len(found), size=len(found))]
+            surplus.append(drawn.all(1).mean() - independent(drawn))
+        values = {
+            "mrecall": every.mean(),
+            "low": low,
+            "high": high,
+            "recall": found.mean(),
+            "independent": independent(found),
+            "surplus_low": np.quantile(surplus, 0.025),
+            "surplus_high": np.quantile(surplus, 0.975),
+        }
+        return {"queries": len(rows)} | {key: _percent(value) for key, value in values.items()}
+
+    def by_distance(self, yardstick: NDArray[np.float64]) -> Iterator[Record]:
+        quarter = quarters(yardstick, self.sizes)
+        for n in SIZES:
+            for number in range(4):
+                rows = np.flatnonzero((self.sizes == n) & (quarter == number))
+                for k in KS:
+                    yield {"n": n, "quarter": number + 1, "k": k, **self.cell(rows, k)}
+
+    def trends(self, yardsticks: dict[str, NDArray[np.float64]]) -> Iterator[Record]:
+        for yardstick, distance in yardsticks.items():
+            quarter = quarters(distance, self.sizes)
+            for k in KS:
+                every = np.array([(ranks <= k).all() for ranks in self.ranks])
+                found = trend(every, quarter, self.sizes, RESAMPLES, 0.95, self.generator)
+                slopes = {key: _percent(getattr(found, key)) for key in ("slope", "low", "high")}
+                yield {"yardstick": yardstick, "k": k, **slopes, "p": found.p}
+
+    def by_spread(self, examples: Sequence[Example]) -> Iterator[Record]:
+        """Beside each share, the share whose golds are all found when each is asked for alone."""
+        alone = {
+            example.gold_ids[0]: int(ranks[0])
+            for example, ranks in zip(examples, self.ranks, strict=True)
+            if len(example.gold_ids) == 1
+        }
+        spread = np.repeat(SPREADS, INTENT_QUERIES)
+        sizes = self.sizes[: len(spread)]
+        for name in SPREADS:
+            for n in SIZES:
+                rows = np.flatnonzero((sizes == n) & (spread == name))
+                for k in KS:
+                    easy = [
+                        all(alone[doc] <= k for doc in examples[i].gold_ids) for i in rows.tolist()
+                    ]
+                    found = {**self.cell(rows, k), "alone": _percent(sum(easy) / len(easy))}
+                    yield {"spread": name, "n": n, "k": k, **found}
+
+
+def _percent(value: float) -> float:
+    return round(100 * float(value), 3)
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    sets = {which: load() for which, load in SETS.items()}
+    found = {
+        (which, name): ranked(name, which, *pair)
+        for name in RETRIEVERS
+        for which, pair in sets.items()
+    }
+    ledger = Ledger("retrievers")
+    for (which, name), one in found.items():
+        dataset, examples = sets[which]
+        setting: Record = {"set": which, "retriever": name}
+        if ledger.select(**setting):
+            continue
+        counts = Counts(examples, one, seed=0)
+        setting |= {"documents": len(dataset.corpus), "seed": 0}
+        records: list[Record] = []
+        if which == "intents":
+            records += [{"kind": "spread", **row} for row in counts.by_spread(examples)]
+        else:
+            yardsticks = {other: found[which, other].distance for other in RETRIEVERS}
+            for yardstick in YARDSTICKS:
+                cells = counts.by_distance(yardsticks[yardstick])
+                records += [{"kind": "cell", "yardstick": yardstick, **row} for row in cells]
+            records += [{"kind": "trend", **row} for row in counts.trends(yardsticks)]
+            for example, ranks in zip(examples, counts.ranks, strict=True):
+                if example.query.removeprefix("kinds of ") in CASES[which]:
+                    case: Record = {"query": example.query, "ranks": ranks.tolist()}
+                    records.append({"kind": "case", **case})
+        ledger.add(setting, records, one.wall_s)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,280 @@
+"""Worlds in which the right answers are known: each gold is a fixed transformation of the query.
+
+The published ones (arXiv 2511.02770) are ``world`` linear or mlp × ``families`` one, five or ood.
+Their transformations come in opposing pairs, so that the mean of a query's golds says little. The
+world ``rotations`` has no such pairs, and the remaining settings of :class:`SyntheticConfig` make a
+world less tidy: gold sets and clusters of unequal size, noisy golds, a corpus crowded around them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from amer_book.worlds.transforms import (
+    Vectors,
+    each,
+    linear,
+    mlp,
+    orthogonal_rotations,
+    rotation,
+)
+from amer_lite.datasets.types import Example
+from amer_lite.model.prefix import Prefix
+
+Kind = Literal["linear", "mlp", "rotations"]
+Families = Literal["one", "five", "ood"]
+_SPLITS = ("train", "dev", "test")
+_CHUNK = 8192  # rows made at a time: the work space on top of the corpus
+
+
+@dataclass(frozen=True)
+class SyntheticConfig:
+    """What a world is made of. The defaults are the published sizes.
+
+    Attributes:
+        world: ``linear``: golds are T·x with T from {I, A, B, −A, −B}. ``mlp``: golds are
+            R·GELU(R·GELU(R·x)) with R from {A, B, C, −B, −C}. ``rotations``: golds are T·x with
+            independent rotations, none of them another's negative.
+        families: distribution of the queries. ``one``: N(0, I). ``five``: N(0, I), N(0, 4I), a
+            correlated Gaussian, uniform on [−2, 2], Laplace plus noise. ``ood``: train and dev
+            are drawn from the first four of them, test from the fifth.
+        dim: dimension d of queries and documents.
+        golds: transformations, and so the most answers a query has. An even number leaves out the
+            transformation that has no opposite.
+        train, dev, test: queries of each split.
+        corpus: documents; all golds of all splits, then distractors.
+        fewest_golds: if given, each query keeps a random choice of this many to ``golds`` of them.
+        cluster_sizes: if given, documents per transformation instead of one; needs ``noise``.
+        noise: length of a Gaussian vector added to each unit gold, which then has cosine
+            1 / √(1 + noise²) with the point that the query determines.
+        crowd: share of the distractors that are drawn around golds; the others are N(0, I).
+        crowd_spread: length of the Gaussian vector between such a distractor and its gold.
+        seed: of everything.
+    """
+
+    world: Kind = "linear"
+    families: Families = "one"
+    dim: int = 1024
+    golds: int = 5
+    train: int = 20_000
+    dev: int = 500
+    test: int = 1_000
+    corpus: int = 1_000_000
+    fewest_golds: int | None = None
+    cluster_sizes: tuple[int, ...] | None = None
+    noise: float = 0.0
+    crowd: float = 0.0
+    crowd_spread: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, known in (("world", get_args(Kind)), ("families", get_args(Families))):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"SyntheticConfig.{name} {getattr(self, name)!r} is unknown; "
+                    f"choose one of {', '.join(known)}"
+                )
+        if self.dim < 2:
+            raise ValueError(f"SyntheticConfig.dim must be ≥ 2 to turn vectors in, got {self.dim}")
+        for name in ("golds", "train", "dev", "test"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"SyntheticConfig.{name} must be ≥ 1, got {getattr(self, name)}")
+        if self.families != "one" and min(self.train, self.dev) < 4:
+            raise ValueError(
+                f"SyntheticConfig: families {self.families!r} needs at least one query of each "
+                f"family, got train={self.train} and dev={self.dev}"
+            )
+        if self.fewest_golds is not None and not 1 <= self.fewest_golds <= self.golds:
+            raise ValueError(
+                f"SyntheticConfig.fewest_golds must lie in [1, {self.golds}], "
+                f"got {self.fewest_golds}"
+            )
+        if self.cluster_sizes is not None:
+            if len(self.cluster_sizes) != self.golds or min(self.cluster_sizes) < 1:
+                raise ValueError(
+                    f"SyntheticConfig.cluster_sizes must give {self.golds} sizes ≥ 1, "
+                    f"got {self.cluster_sizes}"
+                )
+            if max(self.cluster_sizes) > 1 and not self.noise:
+                raise ValueError(
+                    "SyntheticConfig.cluster_sizes needs noise > 0: without it the documents of a "
+                    "cluster are one and the same point"
+                )
+        for name in ("noise", "crowd_spread", "seed"):
+            if not 0 <= getattr(self, name) < np.inf:
+                raise ValueError(
+                    f"SyntheticConfig.{name} must be finite and ≥ 0, got {getattr(self, name)}"
+                )
+        if not 0 <= self.crowd <= 1:
+            raise ValueError(f"SyntheticConfig.crowd must lie in [0, 1], got {self.crowd}")
+
+
+@dataclass(frozen=True)
+class SyntheticWorld:
+    """Queries, golds and corpus, made by :func:`make`.
+
+    Attributes:
+        config: what it was made from.
+        transforms: (golds, d, d) float32, orthogonal.
+        queries: per split (Q, d) float32.
+        golds: per split Q lists of rows of ``documents``.
+        documents: (N, d) float32 of length one: golds of train, dev and test, then distractors.
+    """
+
+    config: SyntheticConfig
+    transforms: Vectors
+    queries: dict[str, Vectors]
+    golds: dict[str, list[list[int]]]
+    documents: Vectors
+
+    @property
+    def ids(self) -> list[str]:
+        """A name for each document: ``d`` and its row."""
+        return [f"d{row}" for row in range(len(self.documents))]
+
+    def prefix(self, split: str) -> Prefix:
+        """The queries of a split as sequences of one token state, (Q, 1, d)."""
+        values = torch.from_numpy(self.queries[split])[:, None]
+        return Prefix(values, torch.ones(values.shape[:2], dtype=torch.bool))
+
+    def examples(self, split: str) -> list[Example]:
+        """The queries of a split with the ids of their golds; the text is only a name."""
+        return [
+            Example(f"{split}-{i}", f"{split} query {i}", [f"d{row}" for row in rows])
+            for i, rows in enumerate(self.golds[split])
+        ]
+
+
+def make(config: SyntheticConfig) -> SyntheticWorld:
+    """Make a world. Equal configs give equal worlds, in any process.
+
+    Besides the corpus itself, N · d float32, it needs the queries, the transformations and a chunk
+    of 8,192 rows. The queries, golds and transformations do not depend on the size of the corpus.
+
+    Raises:
+        ValueError: fewer places in the corpus than golds; an ``mlp`` world in too few dimensions
+            for its transformations.
+
+    Source: arXiv 2511.02770, synthetic data. The paper gives the correlated Gaussian's covariance
+    as ½AAᵀ + 0.1·I; we take the entries of A from N(0, 1/d), so that its scale fits the others'.
+    """
+    transforms = _transforms(config)
+    queries = {split: _queries(config, split) for split in _SPLITS}
+    kept = {split: _kept(config, split) for split in _SPLITS}
+    sizes = np.array(config.cluster_sizes or (1,) * config.golds)
+    total = sum(int((keep * sizes).sum()) for keep in kept.values())
+    if config.corpus < total:
+        raise ValueError(
+            f"SyntheticConfig.corpus: {config.corpus} places cannot hold all {total} golds; "
+            "raise corpus or lower train, dev, test or golds"
+        )
+    documents = np.empty((config.corpus, config.dim), np.float32)
+    golds: dict[str, list[list[int]]] = {}
+    apply = mlp if config.world == "mlp" else linear
+    row = 0
+    for split in _SPLITS:
+        rng = _rng(config, "noise", split)
+        counts = (kept[split] * sizes).sum(1)
+        ends = row + counts.cumsum()
+        golds[split] = [[*range(end - n, end)] for end, n in zip(ends, counts, strict=True)]
+        step = max(1, _CHUNK // int(sizes.sum()))
+        for start in range(0, len(counts), step):
+            part = slice(start, start + step)
+            points = _unit(each(apply, queries[split][part], transforms))  # (q, golds, d)
+            points = np.repeat(points, sizes, axis=1)[np.repeat(kept[split][part], sizes, axis=1)]
+            if config.noise:
+                points += _gaussian(rng, points.shape, config.noise)
+            documents[row : row + len(points)] = _unit(points)
+            row += len(points)
+    _fill(config, documents, total)
+    return SyntheticWorld(config, transforms, queries, golds, documents)
+
+
+def _transforms(config: SyntheticConfig) -> Vectors:
+    rng = _rng(config, "transforms")
+    pairs, odd = divmod(config.golds, 2)
+    if config.world == "rotations":
+        turns = [rotation(config.dim, rng) for _ in range(config.golds)]
+    elif config.world == "linear":
+        halves = [rotation(config.dim, rng) for _ in range(pairs)]
+        turns = [np.eye(config.dim)] * odd + halves + [-turn for turn in halves]
+    else:
+        found = list(orthogonal_rotations(config.dim, pairs + odd, rng))
+        turns = found + [-turn for turn in found[odd:]]
+    return np.stack(turns).astype(np.float32)
+
+
+def _queries(config: SyntheticConfig, split: str) -> Vectors:
+    """(Q, d): an equal number from each family, in random order."""
+    families = {"one": _FAMILIES[:1], "five": _FAMILIES}.get(config.families)
+    if families is None:
+        families = _FAMILIES[4:] if split == "test" else _FAMILIES[:4]
+    rng = _rng(config, "queries", split)
+    # The correlated family is one family: its covariance is the same in every split.
+    mixing = _rng(config, "mixing").standard_normal((config.dim, config.dim), np.float32)
+    count = getattr(config, split)
+    owner = rng.permutation(np.arange(count) % len(families))
+    queries = np.empty((count, config.dim), np.float32)
+    for number, draw in enumerate(families):
+        own = np.flatnonzero(owner == number)
+        queries[own] = draw(rng, (len(own), config.dim), mixing)
+    return queries
+
+
+Draw = Callable[[np.random.Generator, tuple[int, int], Vectors], NDArray[np.floating]]
+_FAMILIES: tuple[Draw, ...] = (
+    lambda rng, shape, mixing: rng.standard_normal(shape, np.float32),
+    lambda rng, shape, mixing: 2 * rng.standard_normal(shape, np.float32),
+    lambda rng, shape, mixing: (
+        np.sqrt(0.5 / shape[1], dtype=np.float32)
+        * (rng.standard_normal(shape, np.float32) @ mixing.T)
+        + np.sqrt(0.1, dtype=np.float32) * rng.standard_normal(shape, np.float32)
+    ),
+    lambda rng, shape, mixing: rng.uniform(-2, 2, shape),
+    lambda rng, shape, mixing: rng.laplace(size=shape) + rng.normal(0, 0.1, shape),
+)
+
+
+def _kept(config: SyntheticConfig, split: str) -> NDArray[np.bool_]:
+    """(Q, golds): which of its golds a query has."""
+    shape = (getattr(config, split), config.golds)
+    if config.fewest_golds is None:
+        return np.ones(shape, bool)
+    rng = _rng(config, "kept", split)
+    counts = rng.integers(config.fewest_golds, config.golds, shape[0], endpoint=True)
+    return rng.random(shape).argsort(1).argsort(1) < counts[:, None]
+
+
+def _fill(config: SyntheticConfig, documents: Vectors, golds: int) -> None:
+    """Distractors behind the first ``golds`` documents, in place."""
+    rng = _rng(config, "distractors")
+    crowded = golds + round(config.crowd * (len(documents) - golds))
+    for start in range(golds, len(documents), _CHUNK):
+        part = documents[start : start + _CHUNK]
+        rng.standard_normal(out=part, dtype=np.float32)
+        crowd = part[: max(0, crowded - start)]
+        if len(crowd):
+            crowd *= config.crowd_spread / np.sqrt(config.dim)
+            crowd += documents[rng.integers(golds, size=len(crowd))]
+        part /= np.linalg.norm(part, axis=1, keepdims=True)
+
+
+def _unit(x: Vectors) -> Vectors:
+    return x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+
+def _gaussian(rng: np.random.Generator, shape: tuple[int, ...], length: float) -> Vectors:
+    """Gaussian vectors of about the given length."""
+    scale = np.float32(length / np.sqrt(shape[-1]))
+    return scale * rng.standard_normal(shape, np.float32)
+
+
+def _rng(config: SyntheticConfig, part: str, split: str = "") -> np.random.Generator:
+    """One stream for each part, so that no part's size moves another's numbers."""
+    return np.random.default_rng((config.seed, *f"{part} {split}".encode()))
