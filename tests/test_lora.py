@@ -13,7 +13,7 @@ from torch import nn
 
 from amer_lite.encoders.prompt import open_lm, prompt_ids
 from amer_lite.model.amer import AMER, AMERConfig
-from amer_lite.model.lora import LoRA
+from amer_lite.model.language_model import LoRA
 from amer_lite.model.prefix import Prefix
 from amer_lite.training.config import TrainConfig
 from amer_lite.training.data import TrainData

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from amer_lite.model.decoder import DecoderConfig
-from amer_lite.model.lora import LoRA
+from amer_lite.model.language_model import LoRA
 from amer_lite.search.retrieve import Merge
 from amer_lite.training.config import TrainConfig
 
@@ -95,7 +95,7 @@ class LM:
 
 @dataclass(frozen=True)
 class Adapters:
-    """Train the language model with LoRA; see :class:`amer_lite.model.lora.LoRA`."""
+    """Train the language model with LoRA; see :class:`amer_lite.model.language_model.LoRA`."""
 
     rank: int = 16
     alpha: float = 32.0

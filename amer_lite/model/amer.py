@@ -2,30 +2,30 @@
 
 prefix → hidden state at its end → ``output_projection`` → v₁ → ``input_projection`` → next
 position → v₂ → …  Training (:meth:`AMER.rollout`) and inference (:meth:`AMER.generate`) are the
-same loop over the same key-value cache: the prefix is encoded once, each further vector costs one
-position.
+same loop over one key-value cache: the prefix is encoded once, a further vector costs a position.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from amer_lite.model.decoder import Decoder, DecoderConfig
-from amer_lite.model.feedback import Feedback, Matched, checked, in_turn
-from amer_lite.model.language_model import LanguageModel, as_json, build
-from amer_lite.model.lora import LoRA, add_adapters, frozen_digest
+from amer_lite.model.language_model import LanguageModel, LoRA, add_adapters, build
 from amer_lite.model.pointer import Pointer
-from amer_lite.model.prefix import Prefix, check_prefix
+from amer_lite.model.prefix import Feed, Feedback, Prefix, check_golds, feeding, in_turn
+from amer_lite.model.weights import frozen_digest, restore, snapshot
 from amer_lite.storage import load_bundle, save_bundle
-from amer_lite.training.checkpoint import restore, snapshot
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _KIND = "amer-lite/model-1"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class AMERConfig:
     """What an :class:`AMER` is made of; exactly one of ``decoder`` and ``lm`` is given.
 
@@ -41,13 +41,13 @@ class AMERConfig:
         dim: dimension d of the document space.
         decoder: sizes of our own decoder over frozen token states.
         lm: a Hugging Face configuration as a dict (``config.to_dict()``) with its ``model_type``.
-        pointer: every vector starts from a place in the query itself, see
-            :class:`amer_lite.model.pointer.Pointer`; for decoders over states of the document encoder.
+        pointer: every vector starts from a place in the query itself, for decoders over states of
+            the document encoder; see :class:`amer_lite.model.pointer.Pointer`.
         lora: adapters on a pretrained ``lm``, whose own weights are frozen and are not saved.
         normalize: emit L2-normalised vectors. Switch off only for unnormalised document spaces.
     """
 
-    dim: int
+    dim: int = Field(ge=1)
     decoder: DecoderConfig | None = None
     lm: Mapping[str, Any] | None = None
     pointer: bool = False
@@ -55,17 +55,12 @@ class AMERConfig:
     normalize: bool = True
 
     def __post_init__(self) -> None:
-        if self.dim < 1:
-            raise ValueError(f"AMERConfig.dim must be ≥ 1, got {self.dim}")
         if (self.decoder is None) == (self.lm is None):
-            raise ValueError("AMERConfig: give either decoder or lm, not both and not neither")
+            raise ValueError("give either decoder or lm, not both and not neither")
         if self.pointer and (self.decoder is None or self.decoder.state_dim < self.dim):
-            raise ValueError(
-                f"AMERConfig.pointer: needs a decoder over states of at least dim={self.dim} "
-                f"coordinates, got {self.decoder}"
-            )
+            raise ValueError(f"pointer: needs a decoder with state_dim ≥ dim={self.dim}")
         if self.lora is not None and self.lm is None:
-            raise ValueError("AMERConfig.lora: adapters need an lm")
+            raise ValueError("lora: adapters need an lm")
 
 
 class AMER(nn.Module):
@@ -76,21 +71,24 @@ class AMER(nn.Module):
 
     Args:
         config: a backbone with random weights is built from it.
+        body: of a language model that is there already, instead; see :meth:`from_lm`.
     """
 
-    def __init__(self, config: AMERConfig) -> None:
+    def __init__(self, config: AMERConfig, body: PreTrainedModel | None = None) -> None:
         super().__init__()
         self.config = config
         self.backbone: Decoder | LanguageModel
         if config.decoder is not None:
             self.backbone = Decoder(config.decoder)
         else:
-            self.backbone = LanguageModel(build(config.lm or {}))
-        self.input_projection = nn.Linear(config.dim, self.backbone.width, bias=False)
-        self.output_projection = nn.Linear(self.backbone.width, config.dim, bias=False)
+            self.backbone = LanguageModel(build(config.lm or {}) if body is None else body)
+        width, weight = self.backbone.width, next(self.backbone.parameters())
+        like: dict[str, Any] = {"device": weight.device, "dtype": weight.dtype}
+        self.input_projection = nn.Linear(config.dim, width, bias=False, **like)
+        self.output_projection = nn.Linear(width, config.dim, bias=False, **like)
         self.pointer: Pointer | None = None
         if config.pointer and config.decoder is not None:
-            self.pointer = Pointer(self.backbone.width, config.decoder.state_dim, config.dim)
+            self.pointer = Pointer(width, config.decoder.state_dim, config.dim)
             nn.init.zeros_(self.output_projection.weight)  # untrained, it is the encoder itself
 
     @classmethod
@@ -106,18 +104,9 @@ class AMER(nn.Module):
             normalize: see :class:`AMERConfig`.
         """
         body = getattr(lm, lm.base_model_prefix, lm)
-        config = AMERConfig(dim, lm=lm.config.to_dict(), normalize=normalize)
-        with torch.device("meta"):  # the random backbone is replaced at once: do not allocate it
-            model = cls(config)
         if lora is not None:
             add_adapters(body, lora)
-            model.config = replace(config, lora=lora)
-        model.backbone = LanguageModel(body)
-        width, weight = model.backbone.width, next(body.parameters())
-        like: dict[str, Any] = {"device": weight.device, "dtype": weight.dtype}
-        model.input_projection = nn.Linear(dim, width, bias=False, **like)
-        model.output_projection = nn.Linear(width, dim, bias=False, **like)
-        return model
+        return cls(AMERConfig(dim, lm=lm.config.to_dict(), lora=lora, normalize=normalize), body)
 
     def rollout(
         self,
@@ -129,6 +118,7 @@ class AMER(nn.Module):
         feedback: Feedback = "predicted",
         sampling: float = 0.5,
         generator: torch.Generator | None = None,
+        check: bool = True,
     ) -> Tensor:
         """Emit m vectors with gradients; ``feedback`` decides what goes back in after each.
 
@@ -146,6 +136,8 @@ class AMER(nn.Module):
             m: vectors to emit; n if None.
             sampling: probability in [0, 1], for ``scheduled`` only.
             generator: on the CPU, for ``scheduled`` only; torch's global one if None.
+            check: look at values, not at shapes alone. It makes a GPU wait; a loop over data that
+                were checked before (:meth:`check`) does without.
 
         Returns:
             (B, m, d) float32, L2-normalised if the config says so.
@@ -154,104 +146,80 @@ class AMER(nn.Module):
             ValueError: m < 1, an unknown feedback, missing or mis-shaped golds, an empty query or
                 gold set, non-finite values.
         """
+        if check:
+            self.check(prefix)
         embeds, mask = self._embed_prefix(prefix)
-        if feedback not in get_args(Feedback):
-            raise ValueError(f"feedback {feedback!r}: choose predicted, gold, scheduled or matched")
-        if golds is None and (m is None or feedback != "predicted"):
-            raise ValueError(f"rollout: feedback {feedback!r} with m={m} needs golds (B, n, d)")
         if golds is not None:
-            device = self.input_projection.weight.device
-            golds, gold_mask = checked(golds, gold_mask, (len(mask), self.config.dim), device)
-        if m is None:
-            m = golds.shape[1] if golds is not None else 0
-        if m < 1:
-            raise ValueError(f"m must be ≥ 1, got {m}: a query needs at least one vector")
-
+            gold_mask = check_golds(golds, gold_mask, (len(mask), self.config.dim), values=check)
+            gold_mask = gold_mask.to(mask.device)
+            golds = golds.to(mask.device, torch.float32).masked_fill(~gold_mask[..., None], 0)
+            m = golds.shape[1] if m is None else m
+        if m is None or m < 1:
+            raise ValueError(f"m must be ≥ 1, got {m}: give m, or golds (B, n, d)")
         emit = _Emitter(self, prefix)
-        if golds is None or feedback == "predicted":
-            return self._loop(embeds, mask, m, emit, lambda step, vector: vector)
-        assert gold_mask is not None
-        turns = in_turn(golds, gold_mask, m)
-        if feedback == "gold":  # every input is known beforehand: no loop
-            fed = self._read(turns[:, : m - 1])
+        if feedback == "gold" and golds is not None and gold_mask is not None:
+            fed = self._read(in_turn(golds, gold_mask, m)[:, : m - 1])  # all known: no loop
             mask = F.pad(mask, (0, m - 1), value=True)
             hidden, _ = self.backbone(torch.cat([embeds, fed], 1), mask)
             return torch.stack([emit(state) for state in hidden[:, -m:].unbind(1)], 1)
-        if feedback == "scheduled":
-            if not 0 <= sampling <= 1:
-                raise ValueError(f"sampling must lie in [0, 1], got {sampling}")
-            draws = torch.rand(len(golds), m, 1, generator=generator).to(golds.device)
-            return self._loop(
-                embeds, mask, m, emit,
-                lambda step, vector: torch.where(
-                    draws[:, step] < sampling, vector, turns[:, step]
-                ),
-            )  # fmt: skip
-        return self._loop(embeds, mask, m, emit, Matched(golds, gold_mask))
+        feed = feeding(feedback, golds, gold_mask, m, sampling, generator)
+        return self._loop(embeds, mask, m, emit, feed)
 
     @torch.no_grad()
     def generate(self, prefix: Prefix, m: int, *, batch_size: int = 256) -> Tensor:
-        """Emit m vectors per query for inference: ``rollout`` with predicted feedback.
-
-        Dropout is off while it runs; queries go through in batches of ``batch_size``.
+        """:meth:`rollout` with predicted feedback, for inference: without gradients and dropout.
 
         Args:
-            prefix: of B queries.
-            m: vectors per query.
-            batch_size: bounds the memory.
+            prefix: of B queries, which go through in batches of ``batch_size``.
 
         Returns:
             (B, m, d) float32.
-
-        Raises:
-            ValueError: as :meth:`rollout`; batch_size < 1.
         """
         if batch_size < 1:
             raise ValueError(f"batch_size must be ≥ 1, got {batch_size}")
-        check_prefix(prefix)
+        self.check(prefix)
         modes = [(module, module.training) for module in self.modules()]
         self.eval()
         try:
             rows = torch.arange(len(prefix.mask)).split(batch_size)
-            return torch.cat([self.rollout(prefix.select(part), m=m) for part in rows])
+            return torch.cat([self.rollout(prefix.select(r), m=m, check=False) for r in rows])
         finally:
             for module, training in modes:
                 module.training = training
 
     @torch.no_grad()
     def attention(self, prefix: Prefix, m: int) -> Tensor:
-        """Which tokens of the query each of m vectors points at.
-
-        Args:
-            prefix: of B queries of up to L tokens, in one batch.
-            m: vectors per query.
+        """Which of L tokens the pointer looks at for each of m vectors, in evaluation mode.
 
         Returns:
             (B, m, L) float32; the m rows of a query sum to one each, padding has zero.
-
-        Raises:
-            ValueError: a model without a pointer, or one in training mode; see also
-                :meth:`rollout`.
         """
         if self.pointer is None or self.training:
             raise ValueError("attention: needs AMERConfig(pointer=True) and model.eval()")
+        self.check(prefix)
         emit = _Emitter(self, prefix)
-        self._loop(*self._embed_prefix(prefix), m, emit, lambda step, vector: vector)
+        self._loop(*self._embed_prefix(prefix), m, emit, feeding("predicted"))
         return torch.stack(emit.attention, 1).float()
+
+    def check(self, prefix: Prefix) -> None:
+        """Raise ValueError unless this model can read every row."""
+        prefix.check()
+        if isinstance(self.backbone, LanguageModel) and not prefix.values.is_floating_point():
+            self.backbone.check(prefix.values[prefix.mask])
 
     def save(self, folder: str | Path) -> None:
         """Write weights (safetensors) and config (JSON) to ``folder``, atomically.
 
         Of a model with adapters only the adapters and the two projections are written.
         """
-        config = {**asdict(self.config), "lm": as_json(self.config.lm)}
+        config = asdict(self.config)
         weights = {name: value.contiguous() for name, value in self.state_dict().items()}
+        if isinstance(self.backbone, LanguageModel):  # its library knows how to write dtypes
+            config["lm"] = json.loads(self.backbone.body.config.to_json_string(use_diff=False))
         if self.config.lora is not None:
-            config["base_sha256"] = frozen_digest(self)
-            weights = snapshot(self)
-        save_bundle(
-            folder, _KIND, config, {"weights.safetensors": lambda path: save_file(weights, path)}
-        )
+            config["base_sha256"], weights = frozen_digest(self), snapshot(self)
+        writers = {"weights.safetensors": lambda path: save_file(weights, path)}
+        save_bundle(folder, _KIND, config, writers)
 
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> AMER:
@@ -262,42 +230,30 @@ class AMER(nn.Module):
             ValueError: a foreign or corrupt file, an unknown config field, weights that do not fit,
                 a base with other weights than those that the adapters were trained on.
         """
-        config, files = load_bundle(folder, _KIND)
-        if config.get("lora") is not None:
-            weights = load_file(files["weights.safetensors"])
-            return cls._load_adapted(folder, config, weights).to(device)
+        saved, files = load_bundle(folder, _KIND)
         try:
-            if config.get("decoder") is not None:
-                config["decoder"] = DecoderConfig(**config["decoder"])
-            weights = load_file(files["weights.safetensors"])
-            model = cls(AMERConfig(**config)).to(weights["output_projection.weight"].dtype)
-            model.load_state_dict(weights)
+            digest = saved.pop("base_sha256", None)
+            config, weights = AMERConfig(**saved), load_file(files["weights.safetensors"])
+            if config.lora is None:
+                model = cls(config).to(weights["output_projection.weight"].dtype)
+            else:
+                from amer_lite.encoders.prompt import open_lm
+
+                lm, _ = open_lm(config.lora.base)
+                model = cls.from_lm(lm, config.dim, lora=config.lora, normalize=config.normalize)
+            restore(model, weights)
+        except FileNotFoundError:
+            raise
         except Exception as error:  # whatever a foreign config makes torch or transformers raise
             raise ValueError(f"{folder}: not a model this version can load: {error}") from error
+        if config.lora is not None and frozen_digest(model) != digest:
+            raise ValueError(
+                f"{folder}: was trained on other weights of {config.lora.base!r} than those found "
+                f"now; train again, or open the base that it was trained on"
+            )
         return model.to(device)
 
-    @classmethod
-    def _load_adapted(
-        cls, folder: str | Path, config: dict[str, Any], weights: dict[str, Tensor]
-    ) -> AMER:
-        from amer_lite.encoders.prompt import open_lm
-
-        try:
-            lora = LoRA(**config["lora"])
-            lm, _ = open_lm(lora.base)
-            model = cls.from_lm(lm, config["dim"], lora=lora, normalize=config["normalize"])
-            restore(model, weights)
-            expected = config["base_sha256"]
-        except (TypeError, KeyError, ValueError, RuntimeError) as error:
-            raise ValueError(f"{folder}: not a model this version can load: {error}") from error
-        if frozen_digest(model) != expected:
-            raise ValueError(
-                f"{folder}: was trained on other weights of {lora.base!r} than those found now; "
-                f"train again, or open the base that it was trained on"
-            )
-        return model
-
-    def _loop(self, embeds: Tensor, mask: Tensor, m: int, emit: _Emitter, feed: Any) -> Tensor:
+    def _loop(self, embeds: Tensor, mask: Tensor, m: int, emit: _Emitter, feed: Feed) -> Tensor:
         """The one autoregressive loop. ``feed(step, vector)`` returns what goes back in, (B, d)."""
         vectors: list[Tensor] = []
         cache = None
@@ -319,7 +275,6 @@ class AMER(nn.Module):
 
     def _embed_prefix(self, prefix: Prefix) -> tuple[Tensor, Tensor]:
         """Embeddings (B, L, width) and mask (B, L), every row moved to end at the last column."""
-        check_prefix(prefix)
         device = self.input_projection.weight.device
         values, mask = prefix.values.to(device), prefix.mask.to(device)
         # Whatever stands in the padding must reach neither a softmax nor an embedding table.

@@ -1,21 +1,21 @@
 """A small causal transformer that reads frozen token states: a query encoder for CPUs.
 
-It has the same three-argument step as a Hugging Face causal LM seen from :mod:`amer_lite.model.amer`
-(embeddings in, hidden states and a key-value cache out), so one loop drives both.
+It has the same step as :class:`amer_lite.model.language_model.LanguageModel` (embeddings in, hidden
+states and a key-value cache out), so one loop drives both.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 LayerCache = tuple[Tensor, Tensor]  # keys, values: (B, heads, S, width / heads)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class DecoderConfig:
     """Sizes of a :class:`Decoder`.
 
@@ -27,22 +27,15 @@ class DecoderConfig:
         dropout: on attention weights and block outputs, in training only.
     """
 
-    state_dim: int
-    width: int = 384
-    layers: int = 2
-    heads: int = 6
-    dropout: float = 0.0
+    state_dim: int = Field(ge=1)
+    width: int = Field(384, ge=1)
+    layers: int = Field(2, ge=1)
+    heads: int = Field(6, ge=1)
+    dropout: float = Field(0.0, ge=0, lt=1)
 
     def __post_init__(self) -> None:
-        for name in ("state_dim", "width", "layers", "heads"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"DecoderConfig.{name} must be ≥ 1, got {getattr(self, name)}")
         if self.width % (2 * self.heads):
-            raise ValueError(
-                f"DecoderConfig: width {self.width} must be a multiple of 2 × heads ({self.heads})"
-            )
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"DecoderConfig.dropout must lie in [0, 1), got {self.dropout}")
+            raise ValueError(f"width {self.width} must be a multiple of 2 × heads ({self.heads})")
 
 
 class Decoder(nn.Module):

@@ -1,11 +1,12 @@
-"""Any Hugging Face causal LM behind the interface of :class:`amer_lite.model.decoder.Decoder`."""
+"""Any Hugging Face causal LM behind the decoder's interface, trained whole or with LoRA."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import torch
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
@@ -13,31 +14,32 @@ if TYPE_CHECKING:
 
 
 class LanguageModel(nn.Module):
-    """A Hugging Face causal LM's body behind the decoder's interface: embed, then step."""
+    """A Hugging Face causal LM's body; the interface is that of :class:`~.decoder.Decoder`."""
 
     def __init__(self, body: PreTrainedModel) -> None:
         super().__init__()
         self.body = body
         self.width: int = body.get_input_embeddings().embedding_dim
 
+    def check(self, ids: Tensor) -> None:
+        """Raise ValueError unless all of ``ids`` are tokens that the model knows."""
+        known = self.body.get_input_embeddings().num_embeddings
+        if not 0 <= ids.min() <= ids.max() < known:
+            raise ValueError(
+                f"prefix.values: token ids {ids.min()} to {ids.max()}, but the language model "
+                f"knows {known} tokens; use its own tokenizer"
+            )
+
     def embed(self, values: Tensor) -> Tensor:
         """Token ids (B, L) int64, or ready embeddings (B, L, width) float → (B, L, width)."""
-        if values.is_floating_point():
-            if values.shape[2] != self.width:
-                raise ValueError(
-                    f"prefix.values: this language model reads token ids (B, L) or embeddings "
-                    f"(B, L, {self.width}), got {tuple(values.shape)}"
-                )
-            return values
-        table = self.body.get_input_embeddings()
-        if values.dtype not in (torch.int64, torch.int32) or values.min() < 0:
-            raise ValueError(f"prefix.values: expected token ids ≥ 0, got {values.dtype}")
-        if (highest := int(values.max())) >= table.num_embeddings:
+        if not values.is_floating_point():
+            return self.body.get_input_embeddings()(values)
+        if values.shape[2] != self.width:
             raise ValueError(
-                f"prefix.values: token id {highest}, but the language model knows "
-                f"{table.num_embeddings} tokens; use its own tokenizer"
+                f"prefix.values: this language model reads token ids (B, L) or embeddings "
+                f"(B, L, {self.width}), got {tuple(values.shape)}"
             )
-        return table(values)
+        return values
 
     def forward(self, embeds: Tensor, mask: Tensor, cache: Any = None) -> tuple[Tensor, Any]:
         """As :meth:`amer_lite.model.decoder.Decoder.forward`, with the LM's own cache object."""
@@ -63,11 +65,44 @@ def build(config: Mapping[str, Any]) -> PreTrainedModel:
     return AutoModel.from_config(AutoConfig.for_model(kind, **fields))
 
 
-def as_json(config: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """An LM config as JSON can hold it (dtypes become their names)."""
-    if config is None:
-        return None
-    return {
-        key: str(value).removeprefix("torch.") if isinstance(value, torch.dtype) else value
-        for key, value in config.items()
-    }
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class LoRA:
+    """Which linear layers of a language model get a low-rank update (arXiv 2106.09685).
+
+    A layer computes W·x + (alpha / rank)·B·A·x with A (rank, in) drawn at random and B (out, rank)
+    zero at first; only A and B are trained.
+
+    Attributes:
+        base: the language model, as :func:`amer_lite.encoders.prompt.open_lm` opens it again.
+        rank: of the update.
+        alpha: its scale is ``alpha / rank``.
+        dropout: on the input of A, in training only.
+        targets: names of the linear layers, in every block.
+    """
+
+    base: str = Field(min_length=1)
+    rank: int = Field(16, ge=1)
+    alpha: float = Field(32, gt=0)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    targets: tuple[str, ...] = Field(("q_proj", "v_proj"), min_length=1)
+
+
+def add_adapters(body: PreTrainedModel, lora: LoRA) -> None:
+    """Put adapters into a Hugging Face model, in place, and freeze all of its own weights.
+
+    The A are drawn from torch's global random state. Library: peft.
+
+    Raises:
+        ValueError: the model has no layers of these names.
+    """
+    import peft
+
+    config = peft.LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=list(lora.targets),
+    )
+    peft.inject_adapter_in_model(config, body)
+    for name, parameter in body.named_parameters():
+        parameter.requires_grad_("lora_" in name)

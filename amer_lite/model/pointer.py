@@ -1,10 +1,9 @@
 """Where in the query a vector looks: attention over the prefix's own states, with a memory.
 
-A frozen encoder's embedding of a query is the mean of its token states. A pointer starts there, and
-learns to take the mean over *some* of the tokens instead: for a query with several parts, over
-those of one part. What it says is then a place in document space that the encoder itself would
-name, also for words that training has never seen. Source: pointer networks (arXiv 1506.03134); the
-memory of what was looked at is the coverage of arXiv 1704.04368.
+A frozen encoder embeds a query as the mean of its token states. A pointer starts there and learns
+to take the mean over *some* of the tokens: those of one part of a query with several. That is a
+place in document space that the encoder itself would name, also for words never seen in training.
+Sources: pointer networks (arXiv 1506.03134), coverage (arXiv 1704.04368).
 """
 
 from __future__ import annotations
@@ -15,12 +14,7 @@ from torch import Tensor, nn
 
 
 class Pointer(nn.Module):
-    """Attention of one hidden state over the states of a prefix.
-
-    Args:
-        width: of the hidden states.
-        state_dim: of the prefix's states.
-        dim: of the document space. Document space is read off the states by ``basis``.
+    """Attention of a hidden state (width) over the states of a prefix (state_dim).
 
     Attributes:
         basis: (dim, state_dim) buffer, not trained: the first ``dim`` coordinates of a state. For
@@ -45,9 +39,7 @@ class Pointer(nn.Module):
         """The place that is pointed at, and the attention.
 
         Args:
-            hidden: (B, width).
-            states: (B, L, state_dim) float.
-            mask: (B, L) bool.
+            hidden: (B, width); ``states``: (B, L, state_dim); ``mask``: (B, L) bool.
             seen: (B, L) float, attention of earlier vectors, summed.
 
         Returns:

@@ -1,12 +1,16 @@
-"""What a model reads before it emits vectors: the padded token states, or token ids, of a batch."""
+"""What a model reads: the token states or ids of its queries, then what is fed back to it."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Literal, NamedTuple
 
-import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from torch import Tensor
+
+Feedback = Literal["predicted", "gold", "scheduled", "matched"]
+Feed = Callable[[int, Tensor], Tensor]  # step, emitted vector (B, d) → what is read next (B, d)
 
 
 class Prefix(NamedTuple):
@@ -17,51 +21,106 @@ class Prefix(NamedTuple):
         mask: (B, L) bool, True where a real token stands.
     """
 
-    values: torch.Tensor
-    mask: torch.Tensor
+    values: Tensor
+    mask: Tensor
 
-    def select(self, rows: torch.Tensor | ArrayLike) -> Prefix:
+    def select(self, rows: Tensor | ArrayLike) -> Prefix:
         """The given sequences, without the columns that are padding in all of them.
 
         Args:
-            rows: (r,) integer positions along B, as a tensor, an array or a list; may repeat.
-
-        Raises:
-            ValueError: ``rows`` is empty, not one-dimensional, or not of integers.
-            IndexError: a position outside the batch.
+            rows: (r ≥ 1,) integer positions along B, as a tensor, an array or a list; may repeat.
         """
-        index = rows if isinstance(rows, torch.Tensor) else torch.from_numpy(np.asarray(rows))
-        if index.ndim != 1 or not len(index):
-            raise ValueError(f"rows: shape {tuple(index.shape)}; expected (r,) with r >= 1")
-        if index.is_floating_point() or index.is_complex() or index.dtype == torch.bool:
-            raise ValueError(f"rows: dtype {index.dtype}; expected integer positions, not a mask")
-        index = index.to(self.mask.device, torch.int64)
+        index = torch.as_tensor(rows, device=self.mask.device)
+        if index.ndim != 1 or not len(index) or index.dtype not in (torch.int64, torch.int32):
+            raise ValueError(
+                f"rows: {index.dtype} {tuple(index.shape)}; expected (r ≥ 1,) integer positions"
+            )
         mask = self.mask[index]
         columns = mask.any(dim=0).nonzero().squeeze(1)
         # One gather: a long sequence elsewhere in the batch must not make the copy long.
         return Prefix(self.values[index[:, None], columns], mask[:, columns])
 
-
-def check_prefix(prefix: Prefix) -> None:
-    """Raise ValueError unless a model can read every row."""
-    values, mask = prefix
-    if mask.ndim != 2 or mask.dtype != torch.bool or 0 in mask.shape:
-        raise ValueError(
-            f"prefix.mask: expected non-empty bool (B, L), got {mask.dtype} {tuple(mask.shape)}"
-        )
-    wanted = 3 if values.is_floating_point() else 2
-    if values.ndim != wanted or values.shape[:2] != mask.shape:
-        raise ValueError(
-            f"prefix.values: shape {tuple(values.shape)} does not fit the mask's "
-            f"{tuple(mask.shape)}; expected (B, L, s) float states or (B, L) int64 token ids"
-        )
-    check_rows(mask.any(1), "prefix: query without a token")
-    if values.is_floating_point():
-        finite = torch.isfinite(values).all(2) | ~mask
-        check_rows(finite.all(1), "prefix: NaN or infinite states")
+    def check(self) -> None:
+        """Raise ValueError unless every row has a token and all states are finite."""
+        values, mask = self
+        fits = mask.ndim == 2 and mask.dtype == torch.bool and 0 not in mask.shape
+        wanted = 3 if values.is_floating_point() else 2
+        if not fits or values.ndim != wanted or values.shape[:2] != mask.shape:
+            raise ValueError(
+                f"prefix: values {values.dtype} {tuple(values.shape)}, mask {mask.dtype} "
+                f"{tuple(mask.shape)}; expected float states (B, L, s) or int64 token ids (B, L), "
+                f"and a non-empty bool mask (B, L)"
+            )
+        check_rows(mask.any(1), "prefix: query without a token")
+        if values.is_floating_point():  # in blocks: states may fill the memory
+            finite = torch.cat([torch.isfinite(block).all(2) for block in values.split(1024)])
+            check_rows((finite | ~mask).all(1), "prefix: NaN or infinite states")
 
 
-def check_rows(good: torch.Tensor, message: str) -> None:
+def check_rows(good: Tensor, message: str) -> None:
     """Raise ValueError with the first ten rows (B,) that are not good."""
     if not good.all():
         raise ValueError(f"{message} in rows {(~good).nonzero().flatten().tolist()[:10]}")
+
+
+def check_golds(
+    golds: Tensor, mask: Tensor | None, shape: tuple[int, int], *, values: bool = True
+) -> Tensor:
+    """The mask of golds (B, n, d), all True if None.
+
+    Raises:
+        ValueError: ``shape`` is not (B, d); with ``values`` also an empty or a non-finite set.
+    """
+    if mask is None:
+        mask = torch.ones(golds.shape[:2], dtype=torch.bool, device=golds.device)
+    fits = golds.ndim == 3 and golds.shape[::2] == shape and golds.shape[1]
+    if not fits or mask.shape != golds.shape[:2] or mask.dtype != torch.bool:
+        raise ValueError(
+            f"golds {tuple(golds.shape)}, gold_mask {mask.dtype} {tuple(mask.shape)}; "
+            f"expected ({shape[0]}, n ≥ 1, {shape[1]}), and a bool mask ({shape[0]}, n)"
+        )
+    if values:
+        check_rows(mask.any(1), "golds: empty gold set")
+        check_rows((torch.isfinite(golds).all(2) | ~mask).all(1), "golds: NaN or infinite values")
+    return mask
+
+
+def feeding(
+    feedback: Feedback,
+    golds: Tensor | None = None,
+    mask: Tensor | None = None,
+    m: int = 0,
+    sampling: float = 0.5,
+    generator: torch.Generator | None = None,
+) -> Feed:
+    """What a model reads after each of m vectors; see :meth:`amer_lite.model.amer.AMER.rollout`."""
+    if feedback == "predicted":
+        return lambda step, vector: vector
+    if golds is None or mask is None or feedback not in ("scheduled", "matched"):
+        raise ValueError(
+            f"feedback {feedback!r} needs golds, or is none of predicted, gold, scheduled, matched"
+        )
+    if feedback == "scheduled":
+        if not 0 <= sampling <= 1:
+            raise ValueError(f"sampling must lie in [0, 1], got {sampling}")
+        turns = in_turn(golds, mask, m)
+        draws = torch.rand(len(golds), m, 1, generator=generator).to(golds.device)
+        return lambda step, vector: torch.where(draws[:, step] < sampling, vector, turns[:, step])
+    rows = torch.arange(len(golds), device=golds.device)
+    uses = torch.zeros(mask.shape, device=mask.device).masked_fill(~mask, torch.inf)
+
+    def most_similar_of_the_least_used(step: int, vector: Tensor) -> Tensor:
+        similarity = torch.einsum("bd,bnd->bn", vector.detach(), golds)
+        used = uses > uses.amin(1, keepdim=True)
+        choice = similarity.masked_fill(used, -torch.inf).argmax(1)
+        uses[rows, choice] += 1
+        return golds[rows, choice]
+
+    return most_similar_of_the_least_used
+
+
+def in_turn(golds: Tensor, mask: Tensor, steps: int) -> Tensor:
+    """(B, steps, d): each row's real golds in order, over and over."""
+    order = (~mask).long().argsort(dim=1, stable=True)  # real golds first
+    turn = torch.arange(steps, device=mask.device) % mask.sum(1, keepdim=True)
+    return golds[torch.arange(len(golds), device=mask.device)[:, None], order.gather(1, turn)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from amer_lite.encoders.hub import add_weights
+from amer_lite.model.amer import AMER
+from amer_lite.model.weights import restore, snapshot
 from amer_lite.storage import load_bundle, save_bundle
+from amer_lite.training.config import TrainConfig
+from amer_lite.training.data import TrainData
 
-_KIND = "amer-lite/training-1"
+_KIND = "amer-lite/training-2"
 
 
 @dataclass(frozen=True)
@@ -25,30 +31,22 @@ class Checkpoint:
     score: float
 
 
-def snapshot(model: nn.Module) -> dict[str, Tensor]:
-    """A copy of the trained weights and the buffers, on the CPU; frozen weights do not change."""
-    frozen = _frozen(model)
-    return {
-        name: value.detach().cpu().clone()
-        for name, value in model.state_dict().items()
-        if name not in frozen
+def identity(model: AMER, data: TrainData, config: TrainConfig) -> dict[str, Any]:
+    """What must be equal for a run to be resumed: settings, data, and the initial weights."""
+    trained = [name for name, value in model.named_parameters() if value.requires_grad]
+    architecture = json.dumps([asdict(model.config), trained], sort_keys=True, default=str)
+    golds = json.dumps([[int(row) for row in rows] for rows in data.golds])
+    texts = {
+        "model or trained parameters": (architecture, {}),
+        "initial weights": ("", model.state_dict()),
+        "training data": (golds, {"documents": data.documents, **data.prefix._asdict()}),
     }
-
-
-def restore(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Load what :func:`snapshot` took.
-
-    Raises:
-        ValueError: weights of another model, or of one of which other weights were frozen.
-    """
-    missing, unexpected = model.load_state_dict(weights, strict=False)
-    if odd := set(unexpected) | (set(missing) ^ _frozen(model)):
-        raise ValueError(f"weights that do not fit the model: {sorted(odd)[:5]}")
-
-
-def _frozen(model: nn.Module) -> set[str]:
-    named = model.named_parameters(remove_duplicate=False)
-    return {name for name, value in named if not value.requires_grad}
+    run = asdict(config)
+    for name, (text, tensors) in texts.items():
+        digest = hashlib.sha256(text.encode())
+        add_weights(digest, tensors.items())
+        run[name] = digest.hexdigest()[:16]
+    return run
 
 
 def save(
@@ -59,21 +57,20 @@ def save(
     history: list[Checkpoint],
     best: dict[str, Tensor],
 ) -> None:
-    """Write the state of a run, atomically; ``run`` says which run it is."""
-    state = {
+    """Write the state of a run, atomically; ``run`` is its :func:`identity`."""
+    moments = {
         f"{index}.{name}": value
         for index, slots in optimizer.state_dict()["state"].items()
         for name, value in slots.items()
     }
-    current = snapshot(model)
+    tensors = {"current": snapshot(model), "best": best, "optimizer": moments}
     save_bundle(
         folder,
         _KIND,
         {"run": run, "history": [asdict(past) for past in history]},
         {
-            "current.safetensors": lambda path: save_file(current, path),
-            "best.safetensors": lambda path: save_file(best, path),
-            "optimizer.safetensors": lambda path: save_file(state, path),
+            f"{name}.safetensors": lambda path, values=values: save_file(values, path)
+            for name, values in tensors.items()
         },
     )
 
@@ -84,37 +81,32 @@ def resume(
     """Load what :func:`save` wrote into ``model`` and ``optimizer``.
 
     Returns:
-        The evaluations so far and the weights of the best one.
+        The evaluations so far, at least one, and the weights of the best.
 
     Raises:
         ValueError: the folder holds another run than ``run``, or not a readable one.
     """
     saved, files = load_bundle(folder, _KIND)
     old = saved.get("run", {})
-    differ = [part for part in run if old.get(part) != run[part]]
-    if "TrainConfig" in differ:
-        new, past = run["TrainConfig"], old.get("TrainConfig", {})
-        changed = [
-            f"{key} {past.get(key)} → {new[key]}" for key in new if past.get(key) != new[key]
-        ]
-        differ[differ.index("TrainConfig")] = "TrainConfig: " + ", ".join(changed)
+    differ = [
+        f"{part} ({old.get(part)} → {run[part]})" for part in run if old.get(part) != run[part]
+    ]
     if differ:
         raise ValueError(
-            f"{folder}: holds another run, which differs in {'; '.join(differ)}. To resume it, "
+            f"{folder}: holds another run, which differs in {', '.join(differ)}. To resume it, "
             f"build the model and the data as they were then (a model that was already trained "
             f"is not); for a new run, give a new folder"
         )
     try:
         restore(model, load_file(files["current.safetensors"]))
-        slots: dict[int, dict[str, Tensor]] = {}
+        state: dict[int, dict[str, Tensor]] = {}
         for key, value in load_file(files["optimizer.safetensors"]).items():
             index, name = key.split(".", 1)
-            slots.setdefault(int(index), {})[name] = value
-        groups = optimizer.state_dict()["param_groups"]
-        optimizer.load_state_dict({"state": slots, "param_groups": groups})
+            state.setdefault(int(index), {})[name] = value
+        optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
         history = [Checkpoint(**past) for past in saved["history"]]
-        best = load_file(files["best.safetensors"])
-        history[-1]  # a run is saved at its first evaluation, not before
+        if not history:
+            raise ValueError("no evaluation, and a run is saved at its first")
+        return history, load_file(files["best.safetensors"])
     except Exception as error:  # whatever a foreign file makes torch or safetensors raise
         raise ValueError(f"{folder}: not a run that can be resumed: {error}") from error
-    return history, best

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
-from amer_lite.model.feedback import Feedback
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from amer_lite.model.prefix import Feedback
 from amer_lite.training.matching import Pairing
 
-Autocast = Literal["bfloat16"]
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class TrainConfig:
-    """How to train. The single-vector baseline is ``m=1, pairing="coverage"``, all else equal.
+    """How to train. The single-vector baseline is ``m=1``, all else equal.
 
     Attributes:
         steps: optimiser steps.
@@ -25,8 +25,8 @@ class TrainConfig:
         max_grad_norm: gradients are clipped to this norm.
         temperature, pairing, masked: see :func:`amer_lite.training.matching.set_info_nce`.
         anchored: the first vector is a single-vector retriever: its loss is
-            :func:`amer_lite.training.matching.single_info_nce` over all golds, and that of the other m − 1
-            is added to it. Where golds lie close together, the first stands among them.
+            :func:`amer_lite.training.matching.single_info_nce` over all golds, and that of the
+            other m − 1 is added to it. Where golds lie close together, it stands among them.
         feedback: see :meth:`amer_lite.model.amer.AMER.rollout`.
         sampling_cap: with scheduled feedback, the probability of feeding back the prediction rises
             linearly with progress up to this cap.
@@ -39,53 +39,28 @@ class TrainConfig:
         seed: of batches, gold order, negatives, sampling and dropout.
     """
 
-    steps: int
-    m: int
-    batch_size: int = 128
-    learning_rate: float = 1e-3
-    warmup: float = 0.05
-    weight_decay: float = 0.01
-    epsilon: float = 1e-8
-    max_grad_norm: float = 5.0
-    temperature: float = 0.05
-    pairing: Pairing = "hungarian"
+    steps: int = Field(ge=1)
+    m: int = Field(ge=1)
+    batch_size: int = Field(128, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    warmup: float = Field(0.05, ge=0, le=1)
+    weight_decay: float = Field(0.01, ge=0)
+    epsilon: float = Field(1e-8, gt=0)
+    max_grad_norm: float = Field(5.0, gt=0)
+    temperature: float = Field(0.05, gt=0)
+    pairing: Pairing | None = None
     masked: bool = True
     anchored: bool = False
     feedback: Feedback = "predicted"
-    sampling_cap: float = 0.8
-    negatives: int = 0
-    accumulate: int = 1
-    autocast: Autocast | None = None
-    evaluate_every: int = 100
-    seed: int = 0
+    sampling_cap: float = Field(0.8, ge=0, le=1)
+    negatives: int = Field(0, ge=0)
+    accumulate: int = Field(1, ge=1)
+    autocast: Literal["bfloat16"] | None = None
+    evaluate_every: int = Field(100, ge=1)
+    seed: int = Field(0, ge=0)
 
     def __post_init__(self) -> None:
-        for name in ("steps", "m", "batch_size", "accumulate", "evaluate_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"TrainConfig.{name} must be ≥ 1, got {getattr(self, name)}")
-        for name, known in (("pairing", get_args(Pairing)), ("feedback", get_args(Feedback))):
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f"TrainConfig.{name} {getattr(self, name)!r} is unknown; "
-                    f"choose one of {', '.join(known)}"
-                )
-        if self.autocast not in (None, *get_args(Autocast)):
-            raise ValueError(f"TrainConfig.autocast must be 'bfloat16' or None: {self.autocast!r}")
         if self.anchored and self.m < 2:
-            raise ValueError(f"TrainConfig.anchored needs m ≥ 2, got m={self.m}")
+            raise ValueError(f"anchored needs m ≥ 2, got m={self.m}")
         if self.batch_size < self.accumulate:
-            raise ValueError(
-                f"TrainConfig: a batch of {self.batch_size} has no {self.accumulate} parts; "
-                f"lower accumulate"
-            )
-        for name in ("learning_rate", "epsilon", "max_grad_norm", "temperature"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"TrainConfig.{name} must be > 0, got {getattr(self, name)}")
-        for name in ("warmup", "sampling_cap"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(
-                    f"TrainConfig.{name} must lie in [0, 1], got {getattr(self, name)}"
-                )
-        for name in ("negatives", "weight_decay", "seed"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"TrainConfig.{name} must be ≥ 0, got {getattr(self, name)}")
+            raise ValueError(f"a batch of {self.batch_size} has no {self.accumulate} parts")

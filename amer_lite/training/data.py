@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from amer_lite.model.prefix import Prefix
+from amer_lite.model.prefix import Prefix, check_rows
 from amer_lite.training.config import TrainConfig
+from amer_lite.training.matching import usual_pairing
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class TrainData:
 
     Raises:
         ValueError: lengths that differ, an empty gold set, a row that is repeated or not there,
-            non-finite documents.
+            non-finite documents or states.
     """
 
     prefix: Prefix
@@ -33,30 +34,23 @@ class TrainData:
     documents: Tensor
 
     def __post_init__(self) -> None:
-        if len(self.golds) != len(self.prefix.mask) or not len(self.golds):
-            raise ValueError(
-                f"TrainData: {len(self.prefix.mask)} queries, {len(self.golds)} gold sets"
-            )
+        queries, count = len(self.prefix.mask), len(self.documents)
+        if len(self.golds) != queries or not queries:
+            raise ValueError(f"TrainData: {queries} queries, {len(self.golds)} gold sets")
         if self.documents.ndim != 2 or self.documents.dtype != torch.float32:
             raise ValueError(
                 f"TrainData: documents must be float32 (N, d), got {self.documents.dtype} "
                 f"{tuple(self.documents.shape)}"
             )
         for query, golds in enumerate(self.golds):
-            if not len(golds):
-                raise ValueError(f"TrainData: empty gold set of query {query}")
-            rows = [operator.index(row) for row in golds]
-            if len(set(rows)) != len(rows):
-                raise ValueError(f"TrainData: query {query} repeats a gold row: {rows}")
-            if min(rows) < 0 or max(rows) >= len(self.documents):
+            rows = sorted(operator.index(row) for row in golds)
+            if not rows or len(set(rows)) < len(rows) or rows[0] < 0 or rows[-1] >= count:
                 raise ValueError(
-                    f"TrainData: query {query} has gold rows {rows}, but there are "
-                    f"{len(self.documents)} documents"
+                    f"TrainData: query {query} has gold rows {rows}; expected at least one of "
+                    f"{count} documents, and none twice"
                 )
-        finite = torch.isfinite(self.documents).all(1)
-        if not finite.all():
-            bad = (~finite).nonzero().flatten().tolist()[:10]
-            raise ValueError(f"TrainData: documents hold NaN or infinite values in rows {bad}")
+        check_rows(torch.isfinite(self.documents).all(1), "TrainData: NaN or infinite documents")
+        self.prefix.check()
 
 
 @dataclass(frozen=True)
@@ -68,7 +62,7 @@ class Batch:
     mask: Tensor  # (B, n) bool
     negatives: Tensor | None  # (C,) int64: drawn ones, and golds of the batch's other parts
     generator: torch.Generator
-    shares: tuple[float, float]  # of the batch's golds; of its pairs of vector and gold
+    shares: tuple[float, float] = (1.0, 1.0)  # of the batch's golds; of its pairs
 
 
 class Batches:
@@ -87,59 +81,59 @@ class Batches:
             self.rows[i, : len(rows)] = torch.as_tensor(rows)
             self.mask[i, : len(rows)] = True
 
-    def parts(self, step: int, rank: int, processes: int) -> Iterator[tuple[int, Batch]]:
-        """The parts of a step's batch that fall to one of the processes, with their numbers."""
-        whole, count = self.at(step), self.config.accumulate
-        golds = whole.mask.sum(1)
-        vectors = self.config.m - self.config.anchored  # of which the anchor is none
-        if self.config.pairing == "coverage":
-            pairs = golds
-        elif self.config.pairing == "complete":
-            pairs = torch.full_like(golds, vectors)
-        else:  # of one gold with one vector
-            pairs = golds.clamp(max=vectors)
-        negatives = whole.negatives
-        if count > 1:  # documents that stand among the candidates twice count once
-            every = whole.rows[whole.mask]
-            negatives = every if negatives is None else torch.cat([every, negatives])
-        cuts = torch.arange(len(whole.rows)).tensor_split(count)
-        for part in range(rank, count, processes):
-            rows = cuts[part]
-            seed = np.random.SeedSequence((self.config.seed, 2, step, part)).generate_state(1)[0]
-            yield (
-                part,
-                Batch(
-                    whole.prefix.select(rows),
-                    whole.rows[rows],
-                    whole.mask[rows],
-                    negatives,
-                    torch.Generator().manual_seed(int(seed)) if part else whole.generator,
-                    (
-                        float(golds[rows].sum() / golds.sum()),
-                        float(pairs[rows].sum() / pairs.sum()),
-                    ),
-                ),
-            )
-
     def at(self, step: int) -> Batch:
         """The whole batch."""
-        epoch, place = divmod(step, self.per_epoch)
-        order = np.random.default_rng((self.config.seed, 0, epoch)).permutation(len(self.rows))
+        seed, (epoch, place) = self.config.seed, divmod(step, self.per_epoch)
+        order = np.random.default_rng((seed, 0, epoch)).permutation(len(self.rows))
         chosen = torch.from_numpy(order[place * self.size : (place + 1) * self.size])
-        seed = np.random.SeedSequence((self.config.seed, 1, step)).generate_state(1)[0]
-        generator = torch.Generator().manual_seed(int(seed))
+        generator = _generator(seed, 1, step)
         mask = self.mask[chosen]
         key = torch.rand(mask.shape, generator=generator).masked_fill(~mask, torch.inf)
         shuffle = key.argsort(1)
+        rows, mask = self.rows[chosen].gather(1, shuffle), mask.gather(1, shuffle)
         negatives = None
         if self.config.negatives:
             drawn = (self.config.negatives * len(chosen),)
             negatives = torch.randint(len(self.data.documents), drawn, generator=generator)
-        return Batch(
-            self.data.prefix.select(chosen),
-            self.rows[chosen].gather(1, shuffle),
-            mask.gather(1, shuffle),
-            negatives,
-            generator,
-            shares=(1.0, 1.0),
+        return Batch(self.data.prefix.select(chosen), rows, mask, negatives, generator)
+
+    def parts(self, step: int, rank: int, processes: int) -> Iterator[tuple[int, Batch]]:
+        """The parts of a step's batch that fall to one of the processes, with their numbers."""
+        whole, count, seed = self.at(step), self.config.accumulate, self.config.seed
+        golds = whole.mask.sum(1)
+        pairs = self._pairs(golds)
+        negatives = whole.negatives
+        if count > 1:  # documents that stand among the candidates twice count once
+            every = whole.rows[whole.mask]
+            negatives = every if negatives is None else torch.cat([every, negatives])
+        cuts = torch.arange(len(golds)).tensor_split(count)
+        for part in range(rank, count, processes):
+            rows = cuts[part]
+            generator = _generator(seed, 2, step, part) if part else whole.generator
+            shares = [float(sizes[rows].sum() / sizes.sum()) for sizes in (golds, pairs)]
+            prefix = whole.prefix.select(rows)
+            yield (
+                part,
+                Batch(
+                    prefix,
+                    whole.rows[rows],
+                    whole.mask[rows],
+                    negatives,
+                    generator,
+                    (shares[0], shares[1]),
+                ),
+            )
+
+    def _pairs(self, golds: Tensor) -> Tensor:
+        """How many pairs of a vector and a gold the set loss makes of queries with so many golds."""
+        vectors = self.config.m - self.config.anchored  # of which the anchor is none
+        pairing = self.config.pairing or usual_pairing(self.config.m)
+        if pairing == "coverage":
+            return golds
+        return (
+            torch.full_like(golds, vectors) if pairing == "complete" else golds.clamp(max=vectors)
         )
+
+
+def _generator(*key: int) -> torch.Generator:
+    return torch.Generator().manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +12,13 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from amer_lite.encoders.hub import add_weights
 from amer_lite.model.amer import AMER
+from amer_lite.model.weights import restore, snapshot
 from amer_lite.storage import MANIFEST
-from amer_lite.training.checkpoint import Checkpoint, restore, resume, save, snapshot
+from amer_lite.training.checkpoint import Checkpoint, identity, resume, save
 from amer_lite.training.config import TrainConfig
 from amer_lite.training.data import Batch, Batches, TrainData
-from amer_lite.training.matching import set_info_nce, single_info_nce
-from amer_lite.training.processes import Processes
+from amer_lite.training.matching import set_info_nce, single_info_nce, usual_pairing
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -66,14 +62,16 @@ def fit(
             cannot be shared out among the processes.
         FileExistsError: ``folder`` is a file.
     """
-    processes = Processes(accelerator)
-    if config.accumulate % processes.size:
+    rank, processes = 0, 1
+    if accelerator is not None:
+        rank, processes = accelerator.process_index, accelerator.num_processes
+    if config.accumulate % processes:
         raise ValueError(
-            f"fit: accumulate={config.accumulate} parts cannot be shared out among "
-            f"{processes.size} processes; make it a multiple"
+            f"fit: accumulate={config.accumulate} parts cannot be shared out among {processes} "
+            f"processes; make it a multiple"
         )
-    if folder is not None:
-        Path(folder).mkdir(parents=True, exist_ok=True)
+    model.check(data.prefix)
+    batches = Batches(data, config)
     model.train()
     optimizer = torch.optim.AdamW(
         _decay_matrices(model, config.weight_decay),
@@ -82,16 +80,17 @@ def fit(
         eps=config.epsilon,
     )
     history: list[Checkpoint] = []
-    best = snapshot(model)
-    run = _fingerprint(model, data, config) if folder is not None else {}
-    start = 0
-    if folder is not None and (Path(folder) / MANIFEST).exists():
-        history, best = resume(Path(folder), run, model, optimizer)
-        start = history[-1].step
-    batches = Batches(data, config)
+    best, run = snapshot(model), {}
+    if folder is not None:
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        run = identity(model, data, config)
+        if (folder / MANIFEST).exists():
+            history, best = resume(folder, run, model, optimizer)
+    start = history[-1].step if history else 0
     losses: list[float] = []
     device = model.input_projection.weight.device
-    silent = not progress or processes.rank > 0
+    silent = not progress or rank > 0
     bar = tqdm(range(start, config.steps), initial=start, total=config.steps, disable=silent)
     with torch.random.fork_rng():
         for step in bar:
@@ -99,39 +98,40 @@ def fit(
                 group["lr"] = config.learning_rate * _schedule(config, step)
             optimizer.zero_grad(set_to_none=True)
             total = torch.zeros((), device=device)
-            for part, batch in batches.parts(step, processes.rank, processes.size):
+            for part, batch in batches.parts(step, rank, processes):
                 torch.manual_seed(config.seed * 1_000_003 + step + part * 1_000_000_007)  # dropout
-                loss = _loss(model, batch, data.documents, config, step, device)
-                if not torch.isfinite(loss):
-                    raise ValueError(f"fit: loss is {loss} at step {step}; lower learning_rate")
+                loss = _loss(model, batch, data.documents, config, step)
                 loss.backward()
                 total += loss.detach()
-            processes.add_up(model, total)
+            if accelerator is not None and processes > 1:
+                gradients = [p.grad for p in model.parameters() if p.grad is not None]
+                for value in [total, *gradients]:
+                    value.copy_(accelerator.reduce(value, "sum"))
+            losses.append(total.item())
+            if not math.isfinite(losses[-1]):
+                raise ValueError(f"fit: loss is {total} at step {step}; lower learning_rate")
             nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
             optimizer.step()
-            losses.append(total.item())
             if (step + 1) % config.evaluate_every and step + 1 < config.steps:
                 continue
-            score = processes.agree(lambda: _evaluate(model, evaluate), device)
+            score = _evaluate(model, evaluate) if rank == 0 else 0.0
+            if accelerator is not None and processes > 1:  # the first process's score, on all
+                shared = torch.tensor(score, dtype=torch.float64, device=device)
+                score = accelerator.reduce(shared, "sum").item()
             if not history or score > max(past.score for past in history):
                 best = snapshot(model)
             history.append(Checkpoint(step + 1, float(np.mean(losses)), score))
             losses.clear()
             bar.set_postfix(loss=f"{history[-1].loss:.3f}", dev=f"{score:.4f}")
-            if folder is not None and processes.rank == 0:
-                save(Path(folder), run, model, optimizer, history, best)
+            if folder is not None and rank == 0:
+                save(folder, run, model, optimizer, history, best)
     restore(model, best)
     return history
 
 
-def _loss(
-    model: AMER,
-    batch: Batch,
-    documents: Tensor,
-    config: TrainConfig,
-    step: int,
-    device: torch.device,
-) -> Tensor:
+def _loss(model: AMER, batch: Batch, documents: Tensor, config: TrainConfig, step: int) -> Tensor:
+    """Of a part of the batch, without a look at values: `TrainData` and `fit` have checked them."""
+    device = model.input_projection.weight.device
     golds, mask = documents[batch.rows].to(device), batch.mask.to(device)
     with torch.autocast(device.type, torch.bfloat16, enabled=config.autocast is not None):
         vectors = model.rollout(
@@ -142,6 +142,7 @@ def _loss(
             feedback=config.feedback,
             sampling=config.sampling_cap * step / config.steps,
             generator=batch.generator,
+            check=False,
         )
     extra = batch.negatives
     shared: dict[str, Any] = {
@@ -149,15 +150,15 @@ def _loss(
         "negatives": None if extra is None else documents[extra].to(device),
         "negative_ids": None if extra is None else extra.to(device),
         "temperature": config.temperature,
+        "check": False,
     }
     of_golds, of_pairs = batch.shares
     anchor = torch.zeros((), device=device)
     if config.anchored:
         anchor = of_golds * single_info_nce(vectors[:, 0], golds, mask, **shared)
         vectors = vectors[:, 1:]
-    matched = set_info_nce(
-        vectors, golds, mask, pairing=config.pairing, masked=config.masked, **shared
-    )
+    pairing = config.pairing or usual_pairing(config.m)
+    matched = set_info_nce(vectors, golds, mask, pairing=pairing, masked=config.masked, **shared)
     return anchor + of_pairs * matched
 
 
@@ -186,21 +187,3 @@ def _evaluate(model: AMER, evaluate: Callable[[AMER], float]) -> float:
     if not math.isfinite(score):
         raise ValueError(f"fit: evaluate returned {score}; it must return a finite score")
     return score
-
-
-def _fingerprint(model: AMER, data: TrainData, config: TrainConfig) -> dict[str, Any]:
-    """What must be equal for a run to be resumed: configs, data, and the initial weights."""
-    digest = hashlib.sha256()
-    for part in (data.documents, data.prefix.values, data.prefix.mask):
-        digest.update(part.contiguous().numpy().tobytes())
-    digest.update(json.dumps([[int(r) for r in rows] for rows in data.golds]).encode())
-    weights = hashlib.sha256()
-    add_weights(weights, model.state_dict().items())
-    trained = [name for name, value in model.named_parameters() if value.requires_grad]
-    architecture = json.dumps([asdict(model.config), trained], sort_keys=True, default=str)
-    return {
-        "TrainConfig": asdict(config),
-        "training data": digest.hexdigest(),
-        "model or trained parameters": hashlib.sha256(architecture.encode()).hexdigest(),
-        "initial weights": weights.hexdigest(),
-    }

@@ -9,13 +9,15 @@ examples in the differentiable part.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
+
+from amer_lite.model.prefix import check_golds, check_rows
 
 Pairing = Literal["hungarian", "complete", "coverage", "ordered"]
 
@@ -47,13 +49,15 @@ def match(similarity: Tensor, gold_mask: Tensor | None = None) -> Pairs:
     Raises:
         ValueError: wrong shapes, an example without golds, NaN or infinite similarities.
     """
-    mask = _check_similarity(similarity, gold_mask)
+    mask = _mask(similarity, gold_mask)
     scores = similarity.detach().double().cpu().numpy()  # one transfer for the whole batch
-    valid = mask.cpu().numpy()
+    real = mask.cpu().numpy()
+    good = (np.isfinite(scores) | ~real[:, None]).all((1, 2)) & real.any(1)
+    check_rows(torch.from_numpy(good), "similarity: NaN or infinite values, or no gold,")
     found: list[tuple[np.ndarray, np.ndarray]] = []
-    for score, real in zip(scores, valid, strict=True):
-        golds = np.flatnonzero(real)
-        if len(golds) < len(real):
+    for score, valid in zip(scores, real, strict=True):
+        golds = np.flatnonzero(valid)
+        if len(golds) < len(valid):
             score = score[:, golds]
         i, j = linear_sum_assignment(score, maximize=True)
         found.append((i, golds[j]))
@@ -67,8 +71,6 @@ def complete(similarity: Tensor, gold_mask: Tensor | None = None) -> Pairs:
     """:func:`match`, and each vector that it leaves over with its most similar gold: m pairs.
 
     A vector without a gold is trained by nothing, and yet its list is merged with the others.
-
-    Arguments and errors as for :func:`match`.
     """
     matched = match(similarity, gold_mask)
     spare = torch.ones(similarity.shape[:2], dtype=torch.bool, device=similarity.device)
@@ -83,33 +85,30 @@ def complete(similarity: Tensor, gold_mask: Tensor | None = None) -> Pairs:
     return Pairs(example[order], vector[order], gold[order])
 
 
-def cover(similarity: Tensor, gold_mask: Tensor | None = None) -> Pairs:
-    """Each gold with its most similar vector; one vector may answer for several golds.
-
-    Arguments and errors as for :func:`match`.
-    """
-    mask = _check_similarity(similarity, gold_mask)
-    example, gold = mask.nonzero(as_tuple=True)
+def coverage(similarity: Tensor, gold_mask: Tensor | None = None) -> Pairs:
+    """Each gold with its most similar vector; one vector may answer for several golds."""
+    example, gold = _mask(similarity, gold_mask).nonzero(as_tuple=True)
     return Pairs(example, similarity.detach().argmax(1)[example, gold], gold)
 
 
-def pair_in_order(similarity: Tensor, gold_mask: Tensor | None = None) -> Pairs:
-    """Vector i with gold i as far as both exist: no matching, the golds' order is taken as given.
-
-    Arguments and errors as for :func:`match`.
-    """
-    mask = _check_similarity(similarity, gold_mask)
-    both = min(similarity.shape[1:])
-    example, gold = mask[:, :both].nonzero(as_tuple=True)
+def ordered(similarity: Tensor, gold_mask: Tensor | None = None) -> Pairs:
+    """Vector i with gold i as far as both exist: no matching, the golds' order is taken as given."""
+    mask = _mask(similarity, gold_mask)[:, : similarity.shape[1]]
+    example, gold = mask.nonzero(as_tuple=True)
     return Pairs(example, gold, gold)
 
 
 _PAIRINGS: dict[str, Callable[[Tensor, Tensor | None], Pairs]] = {
     "hungarian": match,
     "complete": complete,
-    "coverage": cover,
-    "ordered": pair_in_order,
+    "coverage": coverage,
+    "ordered": ordered,
 }
+
+
+def usual_pairing(m: int) -> Pairing:
+    """Of m vectors: one answers for all golds of its query, several share them out."""
+    return "coverage" if m == 1 else "hungarian"
 
 
 def set_info_nce(
@@ -117,12 +116,13 @@ def set_info_nce(
     golds: Tensor,
     gold_mask: Tensor | None = None,
     *,
-    pairing: Pairing = "hungarian",
+    pairing: Pairing | None = None,
     masked: bool = False,
     gold_ids: Tensor | None = None,
     negatives: Tensor | None = None,
     negative_ids: Tensor | None = None,
     temperature: float = 0.05,
+    check: bool = True,
 ) -> Tensor:
     """InfoNCE over paired vectors and golds: mean of −log softmax(v·d / temperature) over pairs.
 
@@ -136,13 +136,15 @@ def set_info_nce(
         gold_mask: (B, n) bool; None if all are real.
         pairing: ``hungarian`` (the paper), ``complete`` (the same, and every vector to spare with
             its best gold), ``coverage`` (each gold by its best vector) or ``ordered`` (gold i by
-            vector i).
+            vector i). None is ``coverage`` for m = 1, ``hungarian`` otherwise.
         masked: leave the *other* golds of the same example out of the denominator. The paper keeps
             them (False); its authors added the masked form later.
         gold_ids: (B, n) int64 document ids ≥ 0, distinct within an example.
         negatives: (N, d) float extra candidates.
         negative_ids: (N,) int64, needed where both ``negatives`` and ``gold_ids`` are given.
         temperature: > 0.
+        check: look at values, not at shapes alone. It makes a GPU wait; a loop over data that were
+            checked before does without.
 
     Returns:
         Scalar loss, differentiable in vectors, golds and negatives.
@@ -153,11 +155,12 @@ def set_info_nce(
 
     Source: arXiv 2511.02770, section 3; InfoNCE of arXiv 1807.03748.
     """
-    mask = _check_sets(vectors, golds, gold_mask)
+    mask = _check_sets(vectors, golds, gold_mask, values=check)
     if not temperature > 0:
         raise ValueError(f"temperature must be > 0, got {temperature}")
-    pairs = _pair(pairing, torch.einsum("bmd,bnd->bmn", vectors.detach(), golds.detach()), mask)
-    documents, column = _candidates(golds, mask, gold_ids, negatives, negative_ids)
+    similarity = torch.einsum("bmd,bnd->bmn", vectors.detach(), golds.detach())
+    pairs = _pair(pairing, similarity, mask)
+    documents, column = _candidates(golds, mask, gold_ids, negatives, negative_ids, check)
     rows = vectors[pairs.example, pairs.vector] / temperature  # (P, d): cheaper than on (P, C)
     logits = rows @ documents.T
     target = column[pairs.example, pairs.gold]
@@ -166,41 +169,24 @@ def set_info_nce(
         pair, other = ((own >= 0) & (own != target[:, None])).nonzero(as_tuple=True)
         logits[pair, own[pair, other]] = -torch.inf
     # Where nothing remains beside an example's own golds, its loss is a silent zero.
-    taken = (own >= 0).sum(1) if masked else torch.ones_like(target)
-    if (taken >= len(documents)).all():
+    most = own.shape[1] if masked else 1
+    if len(documents) <= most and (not masked or ((own >= 0).sum(1) == len(documents)).all()):
         raise ValueError("nothing to contrast with: give negatives or a batch of several examples")
     return F.cross_entropy(logits, target)
 
 
 def single_info_nce(
-    vectors: Tensor,
-    golds: Tensor,
-    gold_mask: Tensor | None = None,
-    *,
-    masked: bool = False,
-    gold_ids: Tensor | None = None,
-    negatives: Tensor | None = None,
-    negative_ids: Tensor | None = None,
-    temperature: float = 0.05,
+    vectors: Tensor, golds: Tensor, gold_mask: Tensor | None = None, **options: Any
 ) -> Tensor:
     """The classic contrastive loss of a single-vector retriever, averaged over all golds.
 
     Args:
-        vectors: (B, d) float, one a query. Everything else as for :func:`set_info_nce`.
+        vectors: (B, d) float, one a query; ``golds`` and ``gold_mask`` as for :func:`set_info_nce`.
+        **options: of :func:`set_info_nce`, but ``pairing``.
     """
     if vectors.ndim != 2:
         raise ValueError(f"vectors: expected (B, d), got {tuple(vectors.shape)}")
-    return set_info_nce(
-        vectors[:, None],
-        golds,
-        gold_mask,
-        pairing="coverage",
-        masked=masked,
-        gold_ids=gold_ids,
-        negatives=negatives,
-        negative_ids=negative_ids,
-        temperature=temperature,
-    )
+    return set_info_nce(vectors[:, None], golds, gold_mask, pairing="coverage", **options)
 
 
 def set_mse(
@@ -208,7 +194,7 @@ def set_mse(
     golds: Tensor,
     gold_mask: Tensor | None = None,
     *,
-    pairing: Pairing = "hungarian",
+    pairing: Pairing | None = None,
 ) -> Tensor:
     """Mean squared error of paired vectors and golds; pairs are chosen by squared distance.
 
@@ -221,7 +207,8 @@ def set_mse(
     return F.mse_loss(vectors[pairs.example, pairs.vector], golds[pairs.example, pairs.gold])
 
 
-def _pair(pairing: str, similarity: Tensor, mask: Tensor) -> Pairs:
+def _pair(pairing: Pairing | None, similarity: Tensor, mask: Tensor) -> Pairs:
+    pairing = pairing or usual_pairing(similarity.shape[1])
     if pairing not in _PAIRINGS:
         raise ValueError(f"pairing {pairing!r} is unknown; choose one of {', '.join(_PAIRINGS)}")
     return _PAIRINGS[pairing](similarity, mask)
@@ -233,6 +220,7 @@ def _candidates(
     gold_ids: Tensor | None,
     negatives: Tensor | None,
     negative_ids: Tensor | None,
+    check: bool,
 ) -> tuple[Tensor, Tensor]:
     """The distinct documents (C, d) of a batch and each gold's column (B, n), −1 = padding."""
     documents = golds[mask]
@@ -240,33 +228,27 @@ def _candidates(
     count = len(documents)
     if negatives is not None:
         if negatives.ndim != 2 or negatives.shape[1] != golds.shape[2]:
-            raise ValueError(
-                f"negatives: expected (N, {golds.shape[2]}), got {tuple(negatives.shape)}"
-            )
-        _check_finite(negatives, "negatives")
+            raise ValueError(f"negatives: {tuple(negatives.shape)} is not (N, {golds.shape[2]})")
+        if check:
+            check_rows(torch.isfinite(negatives).all(1), "negatives: NaN or infinite values")
         documents = torch.cat([documents, negatives])
+    wanted = None if negatives is None or gold_ids is None else len(negatives)
+    if (found := None if negative_ids is None else len(negative_ids)) != wanted:
+        raise ValueError(
+            f"negative_ids: expected {wanted} beside negatives and gold_ids, got {found}"
+        )
     if gold_ids is None:
-        if negative_ids is not None:
-            raise ValueError("negative_ids without gold_ids: give both or neither")
         column[mask] = torch.arange(count, device=golds.device)
         return documents, column
     if gold_ids.shape != mask.shape or gold_ids.dtype != torch.int64:
-        raise ValueError(
-            f"gold_ids: expected int64 {tuple(mask.shape)}, "
-            f"got {gold_ids.dtype} {tuple(gold_ids.shape)}"
-        )
-    padding = -1 - torch.arange(mask.shape[1], device=mask.device)
-    ordered = torch.where(mask, gold_ids, padding).sort(1).values
-    repeats = (ordered[:, 1:] == ordered[:, :-1]).any(1)
-    if repeats.any():
-        rows = repeats.nonzero().flatten().tolist()[:10]
-        raise ValueError(f"gold_ids: a document stands twice in rows {rows}; a set has no copies")
+        raise ValueError(f"gold_ids: {gold_ids.dtype} {tuple(gold_ids.shape)} is not int64 (B, n)")
+    if check:
+        padding = -1 - torch.arange(mask.shape[1], device=mask.device)
+        in_order = torch.where(mask, gold_ids, padding).sort(1).values
+        distinct = (in_order[:, 1:] != in_order[:, :-1]).all(1)
+        check_rows(distinct, "gold_ids: a set has no copies, but a document stands twice")
     ids = gold_ids[mask]
-    if negatives is not None:
-        if negative_ids is None or negative_ids.shape != negatives.shape[:1]:
-            raise ValueError(
-                f"negatives and gold_ids are given: negative_ids ({len(negatives)},) too"
-            )
+    if negative_ids is not None:
         ids = torch.cat([ids, negative_ids])
     distinct, place = torch.unique(ids, return_inverse=True)
     order = torch.arange(len(ids), device=ids.device)
@@ -275,40 +257,24 @@ def _candidates(
     return documents[first], column
 
 
-def _check_similarity(similarity: Tensor, gold_mask: Tensor | None) -> Tensor:
-    if similarity.ndim != 3 or 0 in similarity.shape:
-        raise ValueError(f"similarity: expected non-empty (B, m, n), got {tuple(similarity.shape)}")
-    batch, _, n = similarity.shape
-    mask = _check_mask(gold_mask, batch, n, similarity.device)
-    _check_finite(similarity.masked_fill(~mask[:, None], 0), "similarity")
-    return mask
-
-
-def _check_sets(vectors: Tensor, golds: Tensor, gold_mask: Tensor | None) -> Tensor:
-    if vectors.ndim != 3 or 0 in vectors.shape:
-        raise ValueError(f"vectors: expected non-empty (B, m, d), got {tuple(vectors.shape)}")
-    batch, _, dim = vectors.shape
-    if golds.ndim != 3 or golds.shape[0] != batch or golds.shape[2] != dim or 0 in golds.shape:
-        raise ValueError(f"golds: expected ({batch}, n ≥ 1, {dim}), got {tuple(golds.shape)}")
-    _check_finite(vectors, "vectors")
-    return _check_mask(gold_mask, batch, golds.shape[1], golds.device)
-
-
-def _check_mask(gold_mask: Tensor | None, batch: int, n: int, device: torch.device) -> Tensor:
+def _mask(similarity: Tensor, gold_mask: Tensor | None) -> Tensor:
+    batch, n = similarity.shape[0], similarity.shape[-1]
     if gold_mask is None:
-        return torch.ones(batch, n, dtype=torch.bool, device=device)
-    if gold_mask.shape != (batch, n) or gold_mask.dtype != torch.bool:
+        gold_mask = torch.ones(batch, n, dtype=torch.bool, device=similarity.device)
+    shaped = similarity.ndim == 3 and 0 not in similarity.shape
+    if not shaped or gold_mask.shape != (batch, n) or gold_mask.dtype != torch.bool:
         raise ValueError(
-            f"gold_mask: expected bool ({batch}, {n}), "
-            f"got {gold_mask.dtype} {tuple(gold_mask.shape)}"
+            f"similarity {tuple(similarity.shape)}, gold_mask {gold_mask.dtype} "
+            f"{tuple(gold_mask.shape)}; expected non-empty (B, m, n), and a bool mask (B, n)"
         )
-    empty = (~gold_mask.any(1)).nonzero().flatten().tolist()
-    if empty:
-        raise ValueError(f"gold_mask: empty gold set in rows {empty[:10]}; drop these examples")
     return gold_mask
 
 
-def _check_finite(values: Tensor, name: str) -> None:
-    if not torch.isfinite(values).all():
-        bad = (~torch.isfinite(values.flatten(1)).all(1)).nonzero().flatten().tolist()
-        raise ValueError(f"{name}: NaN or infinite values in rows {bad[:10]}")
+def _check_sets(
+    vectors: Tensor, golds: Tensor, gold_mask: Tensor | None, *, values: bool = True
+) -> Tensor:
+    if vectors.ndim != 3 or 0 in vectors.shape:
+        raise ValueError(f"vectors: expected non-empty (B, m, d), got {tuple(vectors.shape)}")
+    if values:
+        check_rows(torch.isfinite(vectors).flatten(1).all(1), "vectors: NaN or infinite values")
+    return check_golds(golds, gold_mask, (len(vectors), vectors.shape[2]), values=values)

@@ -36,7 +36,7 @@ from amer_lite import AMER, AMERConfig, DecoderConfig, TrainConfig, fit
 from amer_lite.datasets.types import Run
 from amer_lite.evaluation import metrics
 from amer_lite.search.retrieve import as_run, retrieve
-from amer_lite.training.checkpoint import restore, snapshot
+from amer_lite.model.weights import restore, snapshot
 
 SEEDS = (1, 2, 3)
 CUTS = (10, 100)
