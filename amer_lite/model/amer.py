@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,9 +100,8 @@ class AMER(nn.Module):
 
         Args:
             lm: what ``AutoModelForCausalLM.from_pretrained`` returned; shared, not copied.
-            dim: dimension of the document space.
+            dim, normalize: see :class:`AMERConfig`.
             lora: train these adapters instead of the weights of ``lm``, into which they are put.
-            normalize: see :class:`AMERConfig`.
         """
         body = getattr(lm, lm.base_model_prefix, lm)
         if lora is not None:
@@ -134,8 +134,8 @@ class AMER(nn.Module):
             golds: (B, n, d) float document embeddings; not needed for ``predicted``.
             gold_mask: (B, n) bool; None if all golds are real.
             m: vectors to emit; n if None.
-            sampling: probability in [0, 1], for ``scheduled`` only.
-            generator: on the CPU, for ``scheduled`` only; torch's global one if None.
+            sampling, generator: of ``scheduled``: a probability, and on the CPU what it is drawn
+                with, torch's global one if None.
             check: look at values, not at shapes alone. It makes a GPU wait; a loop over data that
                 were checked before (:meth:`check`) does without.
 
@@ -143,16 +143,15 @@ class AMER(nn.Module):
             (B, m, d) float32, L2-normalised if the config says so.
 
         Raises:
-            ValueError: m < 1, an unknown feedback, missing or mis-shaped golds, an empty query or
-                gold set, non-finite values.
+            ValueError: m < 1, missing or mis-shaped golds, an empty query or gold set, non-finite
+                values.
         """
         if check:
             self.check(prefix)
         embeds, mask = self._embed_prefix(prefix)
         if golds is not None:
             gold_mask = check_golds(golds, gold_mask, (len(mask), self.config.dim), values=check)
-            gold_mask = gold_mask.to(mask.device)
-            golds = golds.to(mask.device, torch.float32).masked_fill(~gold_mask[..., None], 0)
+            golds, gold_mask = golds.to(mask.device, torch.float32), gold_mask.to(mask.device)
             m = golds.shape[1] if m is None else m
         if m is None or m < 1:
             raise ValueError(f"m must be ≥ 1, got {m}: give m, or golds (B, n, d)")
@@ -208,27 +207,23 @@ class AMER(nn.Module):
             self.backbone.check(prefix.values[prefix.mask])
 
     def save(self, folder: str | Path) -> None:
-        """Write weights (safetensors) and config (JSON) to ``folder``, atomically.
-
-        Of a model with adapters only the adapters and the two projections are written.
-        """
+        """Write config and weights to ``folder``, atomically; of adapters without their base."""
         config = asdict(self.config)
         weights = {name: value.contiguous() for name, value in self.state_dict().items()}
         if isinstance(self.backbone, LanguageModel):  # its library knows how to write dtypes
             config["lm"] = json.loads(self.backbone.body.config.to_json_string(use_diff=False))
         if self.config.lora is not None:
             config["base_sha256"], weights = frozen_digest(self), snapshot(self)
-        writers = {"weights.safetensors": lambda path: save_file(weights, path)}
-        save_bundle(folder, _KIND, config, writers)
+        save_bundle(folder, _KIND, config, {"weights.safetensors": partial(save_file, weights)})
 
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> AMER:
-        """Read what :meth:`save` wrote; of a model with adapters the base is opened by its name.
+        """Read what :meth:`save` wrote; the base of adapters is opened by its name.
 
         Raises:
             FileNotFoundError: nothing saved there, or the base is not to be had.
-            ValueError: a foreign or corrupt file, an unknown config field, weights that do not fit,
-                a base with other weights than those that the adapters were trained on.
+            ValueError: a foreign or corrupt file, weights that do not fit, or a base with other
+                weights than those that the adapters were trained on.
         """
         saved, files = load_bundle(folder, _KIND)
         try:
@@ -242,15 +237,12 @@ class AMER(nn.Module):
                 lm, _ = open_lm(config.lora.base)
                 model = cls.from_lm(lm, config.dim, lora=config.lora, normalize=config.normalize)
             restore(model, weights)
+            if config.lora is not None and frozen_digest(model) != digest:
+                raise ValueError(f"trained on other weights of {config.lora.base!r} than are here")
         except FileNotFoundError:
             raise
         except Exception as error:  # whatever a foreign config makes torch or transformers raise
             raise ValueError(f"{folder}: not a model this version can load: {error}") from error
-        if config.lora is not None and frozen_digest(model) != digest:
-            raise ValueError(
-                f"{folder}: was trained on other weights of {config.lora.base!r} than those found "
-                f"now; train again, or open the base that it was trained on"
-            )
         return model.to(device)
 
     def _loop(self, embeds: Tensor, mask: Tensor, m: int, emit: _Emitter, feed: Feed) -> Tensor:
@@ -261,8 +253,8 @@ class AMER(nn.Module):
             hidden, cache = self.backbone(embeds, mask, cache)
             if cache is None and step + 1 < m:
                 raise ValueError(
-                    "the language model keeps no KV cache, without which later vectors would not "
-                    "see the query: switch activation checkpointing off, or use feedback='gold'"
+                    "the language model keeps no KV cache, so that later vectors would not see the "
+                    "query: switch activation checkpointing off, or use feedback='gold'"
                 )
             vectors.append(emit(hidden[:, -1]))
             if step + 1 < m:

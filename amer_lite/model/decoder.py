@@ -53,8 +53,8 @@ class Decoder(nn.Module):
         """Token states (B, L, state_dim) → embeddings (B, L, width)."""
         if not states.is_floating_point() or states.shape[2] != self.config.state_dim:
             raise ValueError(
-                f"prefix.values: this decoder reads float token states (B, L, "
-                f"{self.config.state_dim}), got {states.dtype} {tuple(states.shape)}"
+                f"prefix.values: expected float states (B, L, {self.config.state_dim}), "
+                f"got {states.dtype} {tuple(states.shape)}"
             )
         return self.prefix_projection(states.to(self.prefix_projection.weight.dtype))
 

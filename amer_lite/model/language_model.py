@@ -9,6 +9,8 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
+from amer_lite.model.checks import check_shape
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
@@ -32,14 +34,10 @@ class LanguageModel(nn.Module):
 
     def embed(self, values: Tensor) -> Tensor:
         """Token ids (B, L) int64, or ready embeddings (B, L, width) float → (B, L, width)."""
-        if not values.is_floating_point():
-            return self.body.get_input_embeddings()(values)
-        if values.shape[2] != self.width:
-            raise ValueError(
-                f"prefix.values: this language model reads token ids (B, L) or embeddings "
-                f"(B, L, {self.width}), got {tuple(values.shape)}"
-            )
-        return values
+        if values.is_floating_point():
+            check_shape("prefix.values", values, ("B", "L", self.width))
+            return values
+        return self.body.get_input_embeddings()(values)
 
     def forward(self, embeds: Tensor, mask: Tensor, cache: Any = None) -> tuple[Tensor, Any]:
         """As :meth:`amer_lite.model.decoder.Decoder.forward`, with the LM's own cache object."""
@@ -88,21 +86,14 @@ class LoRA:
 
 
 def add_adapters(body: PreTrainedModel, lora: LoRA) -> None:
-    """Put adapters into a Hugging Face model, in place, and freeze all of its own weights.
+    """Put adapters into a model, in place, and freeze its own weights; ValueError without layers.
 
-    The A are drawn from torch's global random state. Library: peft.
-
-    Raises:
-        ValueError: the model has no layers of these names.
+    The A are drawn from torch's global random state.
     """
     import peft
 
-    config = peft.LoraConfig(
-        r=lora.rank,
-        lora_alpha=lora.alpha,
-        lora_dropout=lora.dropout,
-        target_modules=list(lora.targets),
-    )
+    sizes = {"r": lora.rank, "lora_alpha": lora.alpha, "lora_dropout": lora.dropout}
+    config = peft.LoraConfig(**sizes, target_modules=list(lora.targets))
     peft.inject_adapter_in_model(config, body)
     for name, parameter in body.named_parameters():
         parameter.requires_grad_("lora_" in name)

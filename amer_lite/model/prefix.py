@@ -9,6 +9,8 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from amer_lite.model.checks import check_finite, check_rows, check_shape
+
 Feedback = Literal["predicted", "gold", "scheduled", "matched"]
 Feed = Callable[[int, Tensor], Tensor]  # step, emitted vector (B, d) → what is read next (B, d)
 
@@ -31,10 +33,7 @@ class Prefix(NamedTuple):
             rows: (r ≥ 1,) integer positions along B, as a tensor, an array or a list; may repeat.
         """
         index = torch.as_tensor(rows, device=self.mask.device)
-        if index.ndim != 1 or not len(index) or index.dtype not in (torch.int64, torch.int32):
-            raise ValueError(
-                f"rows: {index.dtype} {tuple(index.shape)}; expected (r ≥ 1,) integer positions"
-            )
+        check_shape("rows", index, ("r",), torch.int64)
         mask = self.mask[index]
         columns = mask.any(dim=0).nonzero().squeeze(1)
         # One gather: a long sequence elsewhere in the batch must not make the copy long.
@@ -42,46 +41,25 @@ class Prefix(NamedTuple):
 
     def check(self) -> None:
         """Raise ValueError unless every row has a token and all states are finite."""
-        values, mask = self
-        fits = mask.ndim == 2 and mask.dtype == torch.bool and 0 not in mask.shape
-        wanted = 3 if values.is_floating_point() else 2
-        if not fits or values.ndim != wanted or values.shape[:2] != mask.shape:
-            raise ValueError(
-                f"prefix: values {values.dtype} {tuple(values.shape)}, mask {mask.dtype} "
-                f"{tuple(mask.shape)}; expected float states (B, L, s) or int64 token ids (B, L), "
-                f"and a non-empty bool mask (B, L)"
-            )
-        check_rows(mask.any(1), "prefix: query without a token")
-        if values.is_floating_point():  # in blocks: states may fill the memory
-            finite = torch.cat([torch.isfinite(block).all(2) for block in values.split(1024)])
-            check_rows((finite | ~mask).all(1), "prefix: NaN or infinite states")
-
-
-def check_rows(good: Tensor, message: str) -> None:
-    """Raise ValueError with the first ten rows (B,) that are not good."""
-    if not good.all():
-        raise ValueError(f"{message} in rows {(~good).nonzero().flatten().tolist()[:10]}")
+        check_shape("prefix.mask", self.mask, ("B", "L"), torch.bool)
+        floats = self.values.is_floating_point()
+        check_shape("prefix.values", self.values, (*self.mask.shape, *(["s"] if floats else [])))
+        check_rows(self.mask.any(1), "prefix: query without a token")
+        if floats:
+            check_finite("prefix", self.values, self.mask)
 
 
 def check_golds(
     golds: Tensor, mask: Tensor | None, shape: tuple[int, int], *, values: bool = True
 ) -> Tensor:
-    """The mask of golds (B, n, d), all True if None.
-
-    Raises:
-        ValueError: ``shape`` is not (B, d); with ``values`` also an empty or a non-finite set.
-    """
+    """The mask of golds (B, n, d), all True if None; ``shape`` is (B, d)."""
+    check_shape("golds", golds, (shape[0], "n", shape[1]))
     if mask is None:
         mask = torch.ones(golds.shape[:2], dtype=torch.bool, device=golds.device)
-    fits = golds.ndim == 3 and golds.shape[::2] == shape and golds.shape[1]
-    if not fits or mask.shape != golds.shape[:2] or mask.dtype != torch.bool:
-        raise ValueError(
-            f"golds {tuple(golds.shape)}, gold_mask {mask.dtype} {tuple(mask.shape)}; "
-            f"expected ({shape[0]}, n ≥ 1, {shape[1]}), and a bool mask ({shape[0]}, n)"
-        )
+    check_shape("gold_mask", mask, golds.shape[:2], torch.bool)
     if values:
         check_rows(mask.any(1), "golds: empty gold set")
-        check_rows((torch.isfinite(golds).all(2) | ~mask).all(1), "golds: NaN or infinite values")
+        check_finite("golds", golds, mask)
     return mask
 
 
@@ -106,7 +84,7 @@ def feeding(
         turns = in_turn(golds, mask, m)
         draws = torch.rand(len(golds), m, 1, generator=generator).to(golds.device)
         return lambda step, vector: torch.where(draws[:, step] < sampling, vector, turns[:, step])
-    rows = torch.arange(len(golds), device=golds.device)
+    rows = torch.arange(len(golds), device=mask.device)
     uses = torch.zeros(mask.shape, device=mask.device).masked_fill(~mask, torch.inf)
 
     def most_similar_of_the_least_used(step: int, vector: Tensor) -> Tensor:

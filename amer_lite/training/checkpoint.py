@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,17 +38,17 @@ def identity(model: AMER, data: TrainData, config: TrainConfig) -> dict[str, Any
     trained = [name for name, value in model.named_parameters() if value.requires_grad]
     architecture = json.dumps([asdict(model.config), trained], sort_keys=True, default=str)
     golds = json.dumps([[int(row) for row in rows] for rows in data.golds])
-    texts = {
-        "model or trained parameters": (architecture, {}),
-        "initial weights": ("", model.state_dict()),
-        "training data": (golds, {"documents": data.documents, **data.prefix._asdict()}),
+    return asdict(config) | {
+        "model or trained parameters": _digest(architecture, {}),
+        "initial weights": _digest("", model.state_dict()),
+        "training data": _digest(golds, {"documents": data.documents, **data.prefix._asdict()}),
     }
-    run = asdict(config)
-    for name, (text, tensors) in texts.items():
-        digest = hashlib.sha256(text.encode())
-        add_weights(digest, tensors.items())
-        run[name] = digest.hexdigest()[:16]
-    return run
+
+
+def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256(text.encode())
+    add_weights(digest, tensors.items())
+    return digest.hexdigest()[:16]
 
 
 def save(
@@ -64,38 +66,26 @@ def save(
         for name, value in slots.items()
     }
     tensors = {"current": snapshot(model), "best": best, "optimizer": moments}
-    save_bundle(
-        folder,
-        _KIND,
-        {"run": run, "history": [asdict(past) for past in history]},
-        {
-            f"{name}.safetensors": lambda path, values=values: save_file(values, path)
-            for name, values in tensors.items()
-        },
-    )
+    config = {"run": run, "history": [asdict(past) for past in history]}
+    files = {f"{name}.safetensors": partial(save_file, part) for name, part in tensors.items()}
+    save_bundle(folder, _KIND, config, files)
 
 
 def resume(
     folder: Path, run: dict[str, Any], model: nn.Module, optimizer: torch.optim.Optimizer
 ) -> tuple[list[Checkpoint], dict[str, Tensor]]:
-    """Load what :func:`save` wrote into ``model`` and ``optimizer``.
+    """Load what :func:`save` wrote into ``model`` and ``optimizer``, if it was the same ``run``.
 
     Returns:
         The evaluations so far, at least one, and the weights of the best.
-
-    Raises:
-        ValueError: the folder holds another run than ``run``, or not a readable one.
     """
     saved, files = load_bundle(folder, _KIND)
     old = saved.get("run", {})
-    differ = [
-        f"{part} ({old.get(part)} → {run[part]})" for part in run if old.get(part) != run[part]
-    ]
+    differ = [f"{key} {old.get(key)} → {run[key]}" for key in run if old.get(key) != run[key]]
     if differ:
         raise ValueError(
-            f"{folder}: holds another run, which differs in {', '.join(differ)}. To resume it, "
-            f"build the model and the data as they were then (a model that was already trained "
-            f"is not); for a new run, give a new folder"
+            f"{folder}: holds another run, which differs in {', '.join(differ)}. Build the model "
+            f"and the data as they were then, before training, or give a new folder"
         )
     try:
         restore(model, load_file(files["current.safetensors"]))

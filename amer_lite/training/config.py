@@ -32,8 +32,8 @@ class TrainConfig:
             linearly with progress up to this cap.
         negatives: documents drawn from the corpus per query, on top of in-batch golds.
         accumulate: parts in which a step's batch is computed, in turn on one process, shared out
-            among several. Each query still has all candidates of the batch, since documents are
-            frozen: the gradient is that of the whole batch, up to rounding and dropout.
+            among several. Each query still has all candidates of the batch: the gradient is that
+            of the whole batch, up to rounding and dropout.
         autocast: compute the model in bfloat16, where that is safe, over float32 weights; or None.
         evaluate_every: steps between two evaluations, which are also the checkpoints.
         seed: of batches, gold order, negatives, sampling and dropout.

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
-from amer_lite.model.prefix import Prefix, check_rows
+from amer_lite.model.checks import check_finite, check_shape
+from amer_lite.model.prefix import Prefix
 from amer_lite.training.config import TrainConfig
 from amer_lite.training.matching import usual_pairing
 
@@ -26,7 +28,7 @@ class TrainData:
 
     Raises:
         ValueError: lengths that differ, an empty gold set, a row that is repeated or not there,
-            non-finite documents or states.
+            non-finite documents.
     """
 
     prefix: Prefix
@@ -37,11 +39,7 @@ class TrainData:
         queries, count = len(self.prefix.mask), len(self.documents)
         if len(self.golds) != queries or not queries:
             raise ValueError(f"TrainData: {queries} queries, {len(self.golds)} gold sets")
-        if self.documents.ndim != 2 or self.documents.dtype != torch.float32:
-            raise ValueError(
-                f"TrainData: documents must be float32 (N, d), got {self.documents.dtype} "
-                f"{tuple(self.documents.shape)}"
-            )
+        check_shape("documents", self.documents, ("N", "d"), torch.float32)
         for query, golds in enumerate(self.golds):
             rows = sorted(operator.index(row) for row in golds)
             if not rows or len(set(rows)) < len(rows) or rows[0] < 0 or rows[-1] >= count:
@@ -49,8 +47,7 @@ class TrainData:
                     f"TrainData: query {query} has gold rows {rows}; expected at least one of "
                     f"{count} documents, and none twice"
                 )
-        check_rows(torch.isfinite(self.documents).all(1), "TrainData: NaN or infinite documents")
-        self.prefix.check()
+        check_finite("documents", self.documents)
 
 
 @dataclass(frozen=True)
@@ -74,12 +71,9 @@ class Batches:
         if self.size < config.accumulate:
             raise ValueError(f"fit: {self.size} queries have no {config.accumulate} parts")
         self.per_epoch = len(data.golds) // self.size
-        width = max(len(rows) for rows in data.golds)
-        self.rows = torch.zeros(len(data.golds), width, dtype=torch.long)
-        self.mask = torch.zeros(len(data.golds), width, dtype=torch.bool)
-        for i, rows in enumerate(data.golds):
-            self.rows[i, : len(rows)] = torch.as_tensor(rows)
-            self.mask[i, : len(rows)] = True
+        golds = [torch.as_tensor(rows, dtype=torch.int64) for rows in data.golds]
+        self.rows = pad_sequence(golds, batch_first=True)
+        self.mask = pad_sequence([torch.ones_like(g, dtype=torch.bool) for g in golds], True)
 
     def at(self, step: int) -> Batch:
         """The whole batch."""
@@ -99,40 +93,27 @@ class Batches:
 
     def parts(self, step: int, rank: int, processes: int) -> Iterator[tuple[int, Batch]]:
         """The parts of a step's batch that fall to one of the processes, with their numbers."""
-        whole, count, seed = self.at(step), self.config.accumulate, self.config.seed
+        whole, count = self.at(step), self.config.accumulate
         golds = whole.mask.sum(1)
-        pairs = self._pairs(golds)
-        negatives = whole.negatives
+        pairs, negatives = self._pairs(golds), whole.negatives
         if count > 1:  # documents that stand among the candidates twice count once
             every = whole.rows[whole.mask]
             negatives = every if negatives is None else torch.cat([every, negatives])
         cuts = torch.arange(len(golds)).tensor_split(count)
         for part in range(rank, count, processes):
-            rows = cuts[part]
-            generator = _generator(seed, 2, step, part) if part else whole.generator
-            shares = [float(sizes[rows].sum() / sizes.sum()) for sizes in (golds, pairs)]
-            prefix = whole.prefix.select(rows)
-            yield (
-                part,
-                Batch(
-                    prefix,
-                    whole.rows[rows],
-                    whole.mask[rows],
-                    negatives,
-                    generator,
-                    (shares[0], shares[1]),
-                ),
-            )
+            cut = cuts[part]
+            prefix, rows, mask = whole.prefix.select(cut), whole.rows[cut], whole.mask[cut]
+            generator = _generator(self.config.seed, 2, step, part) if part else whole.generator
+            shares = float(golds[cut].sum() / golds.sum()), float(pairs[cut].sum() / pairs.sum())
+            yield part, Batch(prefix, rows, mask, negatives, generator, shares)
 
     def _pairs(self, golds: Tensor) -> Tensor:
-        """How many pairs of a vector and a gold the set loss makes of queries with so many golds."""
-        vectors = self.config.m - self.config.anchored  # of which the anchor is none
+        """How many pairs the set loss makes of queries (B,) with so many golds."""
+        most = self.config.m - self.config.anchored  # the anchor is none of them
         pairing = self.config.pairing or usual_pairing(self.config.m)
         if pairing == "coverage":
             return golds
-        return (
-            torch.full_like(golds, vectors) if pairing == "complete" else golds.clamp(max=vectors)
-        )
+        return torch.full_like(golds, most) if pairing == "complete" else golds.clamp(max=most)
 
 
 def _generator(*key: int) -> torch.Generator:

@@ -55,30 +55,24 @@ def fit(
         accelerator: of several processes, each with its model on its own device; None for one.
 
     Returns:
-        One :class:`~amer_lite.training.checkpoint.Checkpoint` per evaluation, the last at the last step.
+        One checkpoint per evaluation, the last at the last step.
 
     Raises:
-        ValueError: a non-finite loss or score, a ``folder`` that holds another run, or parts that
-            cannot be shared out among the processes.
-        FileExistsError: ``folder`` is a file.
+        ValueError: queries that the model cannot read, a non-finite loss or score, a ``folder``
+            that holds another run, or parts that cannot be shared out among the processes.
     """
     rank, processes = 0, 1
     if accelerator is not None:
         rank, processes = accelerator.process_index, accelerator.num_processes
     if config.accumulate % processes:
         raise ValueError(
-            f"fit: accumulate={config.accumulate} parts cannot be shared out among {processes} "
-            f"processes; make it a multiple"
+            f"fit: accumulate={config.accumulate} must be a multiple of {processes} processes"
         )
     model.check(data.prefix)
     batches = Batches(data, config)
     model.train()
-    optimizer = torch.optim.AdamW(
-        _decay_matrices(model, config.weight_decay),
-        lr=config.learning_rate,
-        betas=(0.9, 0.98),
-        eps=config.epsilon,
-    )
+    groups = _decay_matrices(model, config.weight_decay)
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=config.epsilon)
     history: list[Checkpoint] = []
     best, run = snapshot(model), {}
     if folder is not None:

@@ -17,7 +17,8 @@ import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from amer_lite.model.prefix import check_golds, check_rows
+from amer_lite.model.checks import check_finite, check_rows, check_shape
+from amer_lite.model.prefix import check_golds
 
 Pairing = Literal["hungarian", "complete", "coverage", "ordered"]
 
@@ -36,11 +37,10 @@ class Pairs(NamedTuple):
 def match(similarity: Tensor, gold_mask: Tensor | None = None) -> Pairs:
     """One-to-one assignment of greatest total similarity within each example (Kuhn 1955).
 
-    With fewer vectors than golds some golds stay without a vector, with more some vectors without
-    a gold: min(m, number of golds) pairs an example. As long as every vector gets a gold, raw
-    similarities give the same answer as log-probabilities, which differ from them by a constant in
-    each row. With vectors to spare they need not: similarities keep the vectors nearest to the
-    golds, log-probabilities the most confident ones.
+    An example has min(m, number of golds) pairs. As long as every vector gets a gold, similarities
+    give the same answer as log-probabilities, which differ from them by a constant in each row.
+    With vectors to spare, similarities keep those nearest to the golds, log-probabilities the most
+    confident ones.
 
     Args:
         similarity: (B, m, n) float, vector i of an example against its gold j; no gradient flows.
@@ -73,16 +73,14 @@ def complete(similarity: Tensor, gold_mask: Tensor | None = None) -> Pairs:
     A vector without a gold is trained by nothing, and yet its list is merged with the others.
     """
     matched = match(similarity, gold_mask)
-    spare = torch.ones(similarity.shape[:2], dtype=torch.bool, device=similarity.device)
+    mask = _mask(similarity, gold_mask)
+    gold = similarity.detach().masked_fill(~mask[:, None], -torch.inf).argmax(2)  # (B, m)
+    gold[matched.example, matched.vector] = matched.gold
+    spare = torch.ones_like(gold, dtype=torch.bool)
     spare[matched.example, matched.vector] = False
-    example, vector = spare.nonzero(as_tuple=True)
-    reachable = similarity.detach()
-    if gold_mask is not None:
-        reachable = reachable.masked_fill(~gold_mask[:, None], -torch.inf)
-    pairs = zip(matched, (example, vector, reachable[example, vector].argmax(1)), strict=True)
-    example, vector, gold = (torch.cat(both) for both in pairs)
-    order = example.argsort(stable=True)
-    return Pairs(example[order], vector[order], gold[order])
+    vector = spare.long().argsort(1, stable=True)  # the matched ones first
+    example = torch.arange(len(gold), device=gold.device).repeat_interleave(gold.shape[1])
+    return Pairs(example, vector.flatten(), gold.gather(1, vector).flatten())
 
 
 def coverage(similarity: Tensor, gold_mask: Tensor | None = None) -> Pairs:
@@ -92,7 +90,7 @@ def coverage(similarity: Tensor, gold_mask: Tensor | None = None) -> Pairs:
 
 
 def ordered(similarity: Tensor, gold_mask: Tensor | None = None) -> Pairs:
-    """Vector i with gold i as far as both exist: no matching, the golds' order is taken as given."""
+    """Vector i with gold i as far as both exist: the golds' order is taken as given."""
     mask = _mask(similarity, gold_mask)[:, : similarity.shape[1]]
     example, gold = mask.nonzero(as_tuple=True)
     return Pairs(example, gold, gold)
@@ -126,9 +124,8 @@ def set_info_nce(
 ) -> Tensor:
     """InfoNCE over paired vectors and golds: mean of −log softmax(v·d / temperature) over pairs.
 
-    The candidates of every vector are all golds of the batch and the extra negatives. With ids,
-    each document stands among them once, however often the batch holds it; without ids every gold
-    counts as a document of its own.
+    The candidates of every vector are all golds of the batch and the extra negatives: with ids,
+    each document once, however often the batch holds it; without, every gold for itself.
 
     Args:
         vectors: (B, m, d) float, usually L2-normalised.
@@ -150,8 +147,8 @@ def set_info_nce(
         Scalar loss, differentiable in vectors, golds and negatives.
 
     Raises:
-        ValueError: wrong shapes, an empty gold set, non-finite values (rows are named), a
-            temperature ≤ 0, ids without their partner, or nothing to contrast with.
+        ValueError: wrong shapes, an empty gold set, non-finite values (rows are named), ids without
+            their partner, or nothing to contrast with.
 
     Source: arXiv 2511.02770, section 3; InfoNCE of arXiv 1807.03748.
     """
@@ -184,22 +181,14 @@ def single_info_nce(
         vectors: (B, d) float, one a query; ``golds`` and ``gold_mask`` as for :func:`set_info_nce`.
         **options: of :func:`set_info_nce`, but ``pairing``.
     """
-    if vectors.ndim != 2:
-        raise ValueError(f"vectors: expected (B, d), got {tuple(vectors.shape)}")
+    check_shape("vectors", vectors, ("B", "d"))
     return set_info_nce(vectors[:, None], golds, gold_mask, pairing="coverage", **options)
 
 
 def set_mse(
-    vectors: Tensor,
-    golds: Tensor,
-    gold_mask: Tensor | None = None,
-    *,
-    pairing: Pairing | None = None,
+    vectors: Tensor, golds: Tensor, gold_mask: Tensor | None = None, *, pairing: Any = None
 ) -> Tensor:
-    """Mean squared error of paired vectors and golds; pairs are chosen by squared distance.
-
-    Args and errors as for :func:`set_info_nce`.
-    """
+    """Mean squared error of pairs, chosen by squared distance; see :func:`set_info_nce`."""
     mask = _check_sets(vectors, golds, gold_mask)
     with torch.no_grad():
         distance = torch.cdist(vectors.float(), golds.masked_fill(~mask[..., None], 0).float())
@@ -227,28 +216,24 @@ def _candidates(
     column = torch.full(mask.shape, -1, device=golds.device)
     count = len(documents)
     if negatives is not None:
-        if negatives.ndim != 2 or negatives.shape[1] != golds.shape[2]:
-            raise ValueError(f"negatives: {tuple(negatives.shape)} is not (N, {golds.shape[2]})")
+        check_shape("negatives", negatives, ("N", golds.shape[2]))
         if check:
-            check_rows(torch.isfinite(negatives).all(1), "negatives: NaN or infinite values")
+            check_finite("negatives", negatives)
         documents = torch.cat([documents, negatives])
-    wanted = None if negatives is None or gold_ids is None else len(negatives)
-    if (found := None if negative_ids is None else len(negative_ids)) != wanted:
-        raise ValueError(
-            f"negative_ids: expected {wanted} beside negatives and gold_ids, got {found}"
-        )
+    if (negative_ids is None) == (negatives is not None and gold_ids is not None):
+        raise ValueError("negative_ids are given if and only if negatives and gold_ids are")
     if gold_ids is None:
         column[mask] = torch.arange(count, device=golds.device)
         return documents, column
-    if gold_ids.shape != mask.shape or gold_ids.dtype != torch.int64:
-        raise ValueError(f"gold_ids: {gold_ids.dtype} {tuple(gold_ids.shape)} is not int64 (B, n)")
+    check_shape("gold_ids", gold_ids, mask.shape, torch.int64)
     if check:
         padding = -1 - torch.arange(mask.shape[1], device=mask.device)
         in_order = torch.where(mask, gold_ids, padding).sort(1).values
         distinct = (in_order[:, 1:] != in_order[:, :-1]).all(1)
         check_rows(distinct, "gold_ids: a set has no copies, but a document stands twice")
     ids = gold_ids[mask]
-    if negative_ids is not None:
+    if negatives is not None and negative_ids is not None:
+        check_shape("negative_ids", negative_ids, negatives.shape[:1], torch.int64)
         ids = torch.cat([ids, negative_ids])
     distinct, place = torch.unique(ids, return_inverse=True)
     order = torch.arange(len(ids), device=ids.device)
@@ -258,23 +243,17 @@ def _candidates(
 
 
 def _mask(similarity: Tensor, gold_mask: Tensor | None) -> Tensor:
-    batch, n = similarity.shape[0], similarity.shape[-1]
+    check_shape("similarity", similarity, ("B", "m", "n"))
     if gold_mask is None:
-        gold_mask = torch.ones(batch, n, dtype=torch.bool, device=similarity.device)
-    shaped = similarity.ndim == 3 and 0 not in similarity.shape
-    if not shaped or gold_mask.shape != (batch, n) or gold_mask.dtype != torch.bool:
-        raise ValueError(
-            f"similarity {tuple(similarity.shape)}, gold_mask {gold_mask.dtype} "
-            f"{tuple(gold_mask.shape)}; expected non-empty (B, m, n), and a bool mask (B, n)"
-        )
+        gold_mask = torch.ones(similarity.shape[::2], dtype=torch.bool, device=similarity.device)
+    check_shape("gold_mask", gold_mask, similarity.shape[::2], torch.bool)
     return gold_mask
 
 
 def _check_sets(
     vectors: Tensor, golds: Tensor, gold_mask: Tensor | None, *, values: bool = True
 ) -> Tensor:
-    if vectors.ndim != 3 or 0 in vectors.shape:
-        raise ValueError(f"vectors: expected non-empty (B, m, d), got {tuple(vectors.shape)}")
+    check_shape("vectors", vectors, ("B", "m", "d"))
     if values:
-        check_rows(torch.isfinite(vectors).flatten(1).all(1), "vectors: NaN or infinite values")
+        check_finite("vectors", vectors)
     return check_golds(golds, gold_mask, (len(vectors), vectors.shape[2]), values=values)

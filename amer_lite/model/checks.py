@@ -1,0 +1,38 @@
+"""What arrays must be, said in one line each: shapes cost nothing, values make a GPU wait."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def check_shape(
+    name: str, value: Tensor, shape: Sequence[int | str], dtype: torch.dtype | None = None
+) -> None:
+    """Raise ValueError for another shape, in which a letter is any length ≥ 1, or another dtype."""
+    fits = value.ndim == len(shape) and all(
+        found > 0 if isinstance(wanted, str) else found == wanted
+        for found, wanted in zip(value.shape, shape, strict=True)
+    )
+    if not fits or dtype not in (None, value.dtype):
+        raise ValueError(
+            f"{name}: expected {dtype or ''} ({', '.join(map(str, shape))}), got {value.dtype} "
+            f"{tuple(value.shape)}"
+        )
+
+
+def check_rows(good: Tensor, message: str) -> None:
+    """Raise ValueError with the first ten rows (B,) that are not good."""
+    if not good.all():
+        raise ValueError(f"{message} in rows {(~good).nonzero().flatten().tolist()[:10]}")
+
+
+def check_finite(name: str, values: Tensor, mask: Tensor | None = None) -> None:
+    """Raise ValueError for NaN and infinity in ``values`` (B, …, d) where ``mask`` (B, …) holds."""
+    blocks = values.split(1024)  # states and documents may fill the memory
+    finite = torch.cat([torch.isfinite(block).all(-1) for block in blocks])
+    if mask is not None:
+        finite |= ~mask
+    check_rows(finite.reshape(len(finite), -1).all(1), f"{name}: NaN or infinite values")
