@@ -11,7 +11,7 @@ from torch import Tensor
 from amer_lite.training.matching import (
     Pairing,
     complete,
-    cover,
+    coverage,
     match,
     set_info_nce,
     set_mse,
@@ -91,7 +91,7 @@ def test_complete_is_the_match_and_every_spare_vector_with_its_best_gold(
 
 def test_cover_gives_each_gold_its_best_vector() -> None:
     similarity = torch.tensor([[[0.9, 0.8, 0.1], [0.2, 0.3, 0.4]]])
-    pairs = cover(similarity, torch.tensor([[True, True, True]]))
+    pairs = coverage(similarity, torch.tensor([[True, True, True]]))
     assert pairs.vector.tolist() == [0, 0, 1] and pairs.gold.tolist() == [0, 1, 2]
 
 

@@ -17,10 +17,9 @@ def check_shape(
         for found, wanted in zip(value.shape, shape, strict=True)
     )
     if not fits or dtype not in (None, value.dtype):
-        raise ValueError(
-            f"{name}: expected {dtype or ''} ({', '.join(map(str, shape))}), got {value.dtype} "
-            f"{tuple(value.shape)}"
-        )
+        kind = "" if dtype is None else f"{dtype} "
+        wanted = kind + f"({', '.join(map(str, shape))})"
+        raise ValueError(f"{name}: expected {wanted}, got {value.dtype} {tuple(value.shape)}")
 
 
 def check_rows(good: Tensor, message: str) -> None:

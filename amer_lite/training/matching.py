@@ -78,7 +78,7 @@ def complete(similarity: Tensor, gold_mask: Tensor | None = None) -> Pairs:
     gold[matched.example, matched.vector] = matched.gold
     spare = torch.ones_like(gold, dtype=torch.bool)
     spare[matched.example, matched.vector] = False
-    vector = spare.long().argsort(1, stable=True)  # the matched ones first
+    vector = spare.long().argsort(dim=1, stable=True)  # the matched ones first
     example = torch.arange(len(gold), device=gold.device).repeat_interleave(gold.shape[1])
     return Pairs(example, vector.flatten(), gold.gather(1, vector).flatten())
 
@@ -186,7 +186,11 @@ def single_info_nce(
 
 
 def set_mse(
-    vectors: Tensor, golds: Tensor, gold_mask: Tensor | None = None, *, pairing: Any = None
+    vectors: Tensor,
+    golds: Tensor,
+    gold_mask: Tensor | None = None,
+    *,
+    pairing: Pairing | None = None,
 ) -> Tensor:
     """Mean squared error of pairs, chosen by squared distance; see :func:`set_info_nce`."""
     mask = _check_sets(vectors, golds, gold_mask)
