@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ import torch
 from torch import nn
 
 from amer_lite.encoders.prompt import open_lm, prompt_ids
-from amer_lite.model.amer import AMER, AMERConfig
+from amer_lite.model.amer import AMER
 from amer_lite.model.language_model import LoRA
 from amer_lite.model.prefix import Prefix
 from amer_lite.training.config import TrainConfig
@@ -88,7 +86,7 @@ def test_another_base_is_refused(base: Path, tmp_path: Path) -> None:
     model, _ = build(moved)
     model.save(tmp_path / "saved")
     save_tiny_lm(moved, seed=1)
-    with pytest.raises(ValueError, match=r"trained on other weights of '.*base' than those found"):
+    with pytest.raises(ValueError, match="trained on other weights of '.*base'"):
         AMER.load(tmp_path / "saved")
     for file in moved.iterdir():
         file.unlink()
@@ -97,20 +95,18 @@ def test_another_base_is_refused(base: Path, tmp_path: Path) -> None:
 
 
 def test_a_killed_run_resumes_and_keeps_only_what_is_trained(base: Path, tmp_path: Path) -> None:
-    scores: Callable[[], Any] = lambda: iter([0.1, 0.2])  # noqa: E731
-    results = []
-    for folder in (None, tmp_path):
-        found = scores()
+
+    def run(scores: list[float], folder: Path | None = None) -> tuple[AMER, Prefix]:
         model, prefix = build(base, dropout=0.2)
-        if folder:
-            with pytest.raises(StopIteration):  # dies in the second evaluation
-                once = iter([0.1])
-                fit(model, data(prefix), CONFIG, lambda _: next(once), folder=folder)  # noqa: B023
-            model, prefix = build(base, dropout=0.2)
-            next(found)
-        fit(model, data(prefix), CONFIG, lambda _: next(found), folder=folder, progress=False)  # noqa: B023
-        results.append(model.generate(prefix, 3))
-    assert torch.equal(*results)
+        left = iter(scores)
+        fit(model, data(prefix), CONFIG, lambda _: next(left), folder=folder, progress=False)
+        return model, prefix
+
+    whole, prefix = run([0.1, 0.2])
+    with pytest.raises(StopIteration):  # dies in the second evaluation
+        run([0.1], tmp_path)
+    model, _ = run([0.2], tmp_path)
+    assert torch.equal(model.generate(prefix, 3), whole.generate(prefix, 3))
     trained = sum(4 * p.numel() for p in model.parameters() if p.requires_grad)
     (best,) = tmp_path.glob("best-*.safetensors")
     assert best.stat().st_size < trained + 4000
@@ -122,24 +118,14 @@ def test_a_killed_run_resumes_and_keeps_only_what_is_trained(base: Path, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"base": ""}, "LoRA.base is empty"),
-        ({"rank": 0}, "LoRA.rank must be ≥ 1, got 0"),
-        ({"alpha": 0.0}, "LoRA.alpha must be > 0"),
-        ({"dropout": 1.0}, r"LoRA.dropout must lie in \[0, 1\), got 1.0"),
-        ({"targets": ()}, "LoRA.targets is empty"),
-    ],
+    ("field", "value"),
+    [("base", ""), ("rank", 0), ("alpha", 0.0), ("dropout", 1.0), ("targets", ()), ("depth", 1)],
 )
-def test_bad_settings_are_named(settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        replace(LoRA("x"), **settings)
+def test_bad_settings_are_named(field: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=rf"{field}\n"):
+        LoRA(**{"base": "x", field: value})
 
 
-def test_layers_that_are_not_there_and_adapters_on_nothing(base: Path) -> None:
+def test_layers_that_are_not_there_are_named(base: Path) -> None:
     with pytest.raises(ValueError, match="not found in the base model"):
         build(base, targets=("query",))
-    with pytest.raises(ValueError, match=r"AMERConfig\.lora: adapters need an lm"):
-        from amer_lite.model.decoder import DecoderConfig
-
-        AMERConfig(8, decoder=DecoderConfig(8, width=16, heads=2), lora=LoRA("x"))

@@ -108,7 +108,7 @@ history = fit(model, ragged(), replace(CONFIG, accumulate=4), evaluate, progress
 assert [past.score for past in history] == [0.5, 0.9]
 save_file(model.state_dict(), f"{sys.argv[1]}/{accelerator.process_index}.safetensors")
 try: fit(model, ragged(), replace(CONFIG, accumulate=3), evaluate, accelerator=accelerator)
-except ValueError as error: assert "3 parts cannot be shared out among 2 processes" in str(error)
+except ValueError as error: assert "accumulate=3 must be a multiple of 2 processes" in str(error)
 else: raise AssertionError
 """
 
@@ -140,19 +140,6 @@ def test_autocast_keeps_float32_weights_and_nearly_the_same_gradient() -> None:
     exact, fast = trained(CONFIG), trained(replace(CONFIG, autocast="bfloat16"))
     assert fast.dtype == torch.float32
     assert 0 < (fast - exact).abs().max() < 0.02  # four steps of at most 1e-3 each way
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"accumulate": 0}, "accumulate must be ≥ 1, got 0"),
-        ({"accumulate": 13}, "a batch of 12 has no 13 parts"),
-        ({"autocast": "float16"}, "autocast must be 'bfloat16' or None: 'float16'"),
-    ],
-)
-def test_bad_settings_are_named(settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        replace(CONFIG, **settings)
 
 
 def test_more_parts_than_queries_are_refused() -> None:

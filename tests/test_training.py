@@ -16,7 +16,7 @@ from amer_lite.model.prefix import Prefix
 from amer_lite.training.config import TrainConfig
 from amer_lite.training.data import TrainData
 from amer_lite.training.fit import fit
-from amer_lite.training.matching import Pairing, set_info_nce, single_info_nce
+from amer_lite.training.matching import set_info_nce, single_info_nce
 
 DIM, QUERIES = 16, 400
 CONFIG = TrainConfig(steps=60, m=2, batch_size=64, evaluate_every=20, learning_rate=3e-3)
@@ -66,10 +66,9 @@ def weights(model: AMER) -> Tensor:
 def test_two_vectors_solve_what_one_cannot() -> None:
     train, dev = world()
     scores = {}
-    pairings: dict[int, Pairing] = {2: "hungarian", 1: "coverage"}
-    for m, pairing in pairings.items():
+    for m in (2, 1):
         model = build()
-        config = replace(CONFIG, steps=320, m=m, pairing=pairing, evaluate_every=40)
+        config = replace(CONFIG, steps=320, m=m, evaluate_every=40)
         history = fit(model, train, config, recall(dev, m), progress=False)
         scores[m] = recall(dev, m)(model)
         assert scores[m] == max(past.score for past in history)  # the best checkpoint is kept
@@ -183,55 +182,75 @@ def test_the_best_evaluation_wins_not_the_last() -> None:
 
 
 def test_a_folder_of_another_run_is_refused(tmp_path: Path) -> None:
-    train, dev = world()
+    train, _ = world()
     config = replace(CONFIG, steps=2, evaluate_every=1)
-    fit(build(), train, config, recall(dev, 2), folder=tmp_path, progress=False)
-    with pytest.raises(ValueError, match="differs in TrainConfig: seed 0 → 1"):
-        fit(build(), train, replace(config, seed=1), recall(dev, 2), folder=tmp_path)
-    with pytest.raises(ValueError, match="differs in training data"):
-        fit(build(), world(1)[0], config, recall(dev, 2), folder=tmp_path)
-    with pytest.raises(ValueError, match="differs in initial weights"):
-        fit(build(1), train, config, recall(dev, 2), folder=tmp_path)
-    with pytest.raises(ValueError, match="differs in model or trained parameters"):
-        fit(build(dropout=0.5), train, config, recall(dev, 2), folder=tmp_path)
+    fit(build(), train, config, lambda _: 0.0, folder=tmp_path, progress=False)
     frozen = build()
     frozen.output_projection.requires_grad_(False)
-    with pytest.raises(ValueError, match="differs in model or trained parameters"):
-        fit(frozen, train, config, recall(dev, 2), folder=tmp_path)
+    others: list[tuple[AMER, TrainData, TrainConfig, str]] = [
+        (build(), train, replace(config, seed=1, m=3), "differs in m 2 → 3, seed 0 → 1"),
+        (build(), world(1)[0], config, "differs in training data"),
+        (build(1), train, config, "differs in initial weights"),
+        (build(dropout=0.5), train, config, "differs in model or trained parameters"),
+        (frozen, train, config, "differs in model or trained parameters"),
+    ]
+    for model, data, settings, message in others:
+        with pytest.raises(ValueError, match=message):
+            fit(model, data, settings, lambda _: 0.0, folder=tmp_path)
     current = next(tmp_path.glob("current-*"))
     current.write_bytes(current.read_bytes()[:100])
     with pytest.raises(ValueError, match="checksum differs"):
-        fit(build(), train, config, recall(dev, 2), folder=tmp_path)
+        fit(build(), train, config, lambda _: 0.0, folder=tmp_path)
 
 
 def test_training_that_blows_up_stops_with_a_reason() -> None:
     train, _ = world()
     with pytest.raises(ValueError, match="evaluate returned nan"):
         fit(build(), train, CONFIG, lambda model: float("nan"), progress=False)
+    broken = build()
+    nn.init.constant_(broken.output_projection.weight, torch.nan)
+    for pairing, message in (("coverage", "loss is nan at step 0"), (None, "similarity: NaN")):
+        with pytest.raises(ValueError, match=message):
+            fit(broken, train, replace(CONFIG, pairing=pairing), lambda _: 0.0, progress=False)
+    train.prefix.values[3] = torch.nan
+    with pytest.raises(ValueError, match=r"prefix: NaN or infinite values in rows \[3\]"):
+        fit(build(), train, CONFIG, lambda _: 0.0, progress=False)
 
 
 TRAIN, _ = world()
-BEST: list[dict[str, Any]] = [{"pairing": "best"}, {"feedback": "best"}]
 
 
 @pytest.mark.parametrize(
-    ("call", "message"),
+    ("settings", "message"),
     [
-        (lambda: replace(CONFIG, steps=0), "steps must be ≥ 1, got 0"),
-        (lambda: replace(CONFIG, m=0), "m must be ≥ 1, got 0"),
-        (lambda: replace(CONFIG, learning_rate=0.0), "learning_rate must be > 0"),
-        (lambda: replace(CONFIG, warmup=1.5), r"warmup must lie in \[0, 1\], got 1.5"),
-        (lambda: replace(CONFIG, **BEST[0]), "pairing 'best' is unknown; choose one of hung"),
-        (lambda: replace(CONFIG, **BEST[1]), "feedback 'best' is unknown; choose one of pre"),
-        (lambda: replace(CONFIG, m=1, anchored=True), "anchored needs m ≥ 2, got m=1"),
-        (lambda: replace(CONFIG, negatives=-1), "negatives must be ≥ 0, got -1"),
-        (lambda: replace(TRAIN, golds=TRAIN.golds[:-1]), "400 queries, 399 gold sets"),
-        (lambda: replace(TRAIN, golds=[[0]] * 399 + [[]]), "empty gold set of query 399"),
-        (lambda: replace(TRAIN, golds=[[0]] * 399 + [[3, 3]]), "query 399 repeats a gold row"),
-        (lambda: replace(TRAIN, golds=[[0]] * 399 + [[1000]]), "there are 1000 documents"),
-        (lambda: replace(TRAIN, documents=TRAIN.documents / 0), "NaN or infinite"),
+        ({"steps": 0}, r"steps\n.*greater than or equal to 1.*input_value=0"),
+        ({"m": 0}, r"m\n.*greater than or equal to 1"),
+        ({"learning_rate": 0.0}, r"learning_rate\n.*greater than 0"),
+        ({"warmup": 1.5}, r"warmup\n.*less than or equal to 1.*input_value=1.5"),
+        ({"pairing": "best"}, r"pairing\n.*'hungarian'.*input_value='best'"),
+        ({"feedback": "best"}, r"feedback\n.*'predicted'.*input_value='best'"),
+        ({"autocast": "float16"}, r"autocast\n.*'bfloat16'.*input_value='float16'"),
+        ({"m": 1, "anchored": True}, "anchored needs m ≥ 2, got m=1"),
+        ({"accumulate": 65}, "a batch of 64 has no 65 parts"),
+        ({"warp": 9}, r"warp\n"),
     ],
 )
-def test_bad_input_is_named(call: Callable[[], object], message: str) -> None:
+def test_bad_settings_are_named(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        call()
+        TrainConfig(**{"steps": 60, "m": 2, "batch_size": 64, **settings})
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"golds": TRAIN.golds[:-1]}, "400 queries, 399 gold sets"),
+        ({"golds": [[0]] * 399 + [[]]}, r"query 399 has gold rows \[\]"),
+        ({"golds": [[0]] * 399 + [[3, 3]]}, r"query 399 has gold rows \[3, 3\]"),
+        ({"golds": [[0]] * 399 + [[1000]]}, r"query 399 .*\[1000\].* 1000 documents"),
+        ({"documents": TRAIN.documents / 0}, "documents: NaN or infinite"),
+        ({"documents": TRAIN.documents.double()}, "documents: expected torch.float32"),
+    ],
+)
+def test_bad_data_are_named(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(TRAIN, **fields)
