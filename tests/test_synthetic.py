@@ -287,8 +287,7 @@ def test_training_separates_five_vectors_from_one() -> None:
         decoder = DecoderConfig(state_dim=16, width=64, layers=1, heads=4)
         model = AMER(AMERConfig(dim=16, decoder=decoder))
         dev = evaluator(index, world.prefix("dev"), world.examples("dev"), m=m, k=100)
-        pairing = "hungarian" if m > 1 else "coverage"
-        config = TrainConfig(300, m, learning_rate=3e-3, pairing=pairing, evaluate_every=100)  # type: ignore[arg-type]
+        config = TrainConfig(300, m, learning_rate=3e-3, evaluate_every=100)
         fit(model, data, config, dev, progress=False)
         test = evaluator(
             index, world.prefix("test"), world.examples("test"), m=m, k=100, metric=metrics.mrecall

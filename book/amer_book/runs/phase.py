@@ -74,7 +74,6 @@ def train(
         m=m,
         batch_size=128,
         learning_rate=rate,
-        pairing="coverage" if m == 1 else "hungarian",
         evaluate_every=200,
         seed=SEED,
     )

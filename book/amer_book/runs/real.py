@@ -73,7 +73,6 @@ def settings(world: World, m: int, point: Point, seed: int) -> TrainConfig:
         batch_size=world.setting.batch_size,
         learning_rate=rate,
         temperature=temperature,
-        pairing="coverage" if m == 1 else "hungarian",
         masked=m > 1,
         anchored=m > 1,
         evaluate_every=world.setting.steps // 4,

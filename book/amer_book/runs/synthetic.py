@@ -67,7 +67,6 @@ def train(world: SyntheticWorld, setting: Record) -> tuple[AMER, float]:
         m=setting["m"],
         batch_size=256,
         learning_rate=setting["learning_rate"],
-        pairing="coverage" if setting["m"] == 1 else "hungarian",
         masked=setting["masked"],
         feedback="predicted" if setting["m"] == 1 else setting["feedback"],
         sampling_cap=1.0,  # at the end, training sees what inference sees

@@ -73,7 +73,6 @@ def train(world: World, m: int, layers: int, rate: float, seed: int) -> AMER:
     config = TrainConfig(
         steps=300,
         m=m,
-        pairing="coverage" if m == 1 else "hungarian",
         learning_rate=rate,
         evaluate_every=50,
         seed=seed,
