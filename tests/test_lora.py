@@ -9,13 +9,9 @@ import pytest
 import torch
 from torch import nn
 
+from amer_lite import AMER, Prefix, TrainConfig, TrainData, fit
 from amer_lite.encoders.prompt import open_lm, prompt_ids
-from amer_lite.model.amer import AMER
 from amer_lite.model.language_model import LoRA
-from amer_lite.model.prefix import Prefix
-from amer_lite.training.config import TrainConfig
-from amer_lite.training.data import TrainData
-from amer_lite.training.fit import fit
 from tests.tiny_lm import save_tiny_lm
 
 WORDS = ["bank", "crane", "river", "money", "bird", "noun", "the", "has"]
@@ -86,7 +82,7 @@ def test_another_base_is_refused(base: Path, tmp_path: Path) -> None:
     model, _ = build(moved)
     model.save(tmp_path / "saved")
     save_tiny_lm(moved, seed=1)
-    with pytest.raises(ValueError, match="trained on other weights of '.*base'"):
+    with pytest.raises(ValueError, match=r"trained on other weights of '.*base'"):
         AMER.load(tmp_path / "saved")
     for file in moved.iterdir():
         file.unlink()

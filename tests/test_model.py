@@ -12,11 +12,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from amer_lite.model.amer import AMER, AMERConfig
-from amer_lite.model.decoder import DecoderConfig
+from amer_lite import AMER, AMERConfig, DecoderConfig, Prefix, set_info_nce
 from amer_lite.model.language_model import LanguageModel, LoRA
-from amer_lite.model.prefix import Feedback, Prefix
-from amer_lite.training.matching import set_info_nce
+from amer_lite.model.prefix import Feedback
 from tests import slow_model
 
 DIM, STATE, B, L, M = 12, 20, 4, 7, 5
@@ -70,6 +68,9 @@ def golds_for(n: int = M, seed: int = 2) -> Tensor:
     return nn.functional.normalize(torch.randn(B, n, DIM, generator=generator), dim=-1)
 
 
+GOOD, GOLDS = prefix_for("decoder", [3] * B), golds_for()
+
+
 @pytest.fixture(params=["decoder", "pointer", *LM_SIZES])
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
@@ -116,11 +117,12 @@ def test_padded_and_batched_equal_alone(kind: str, side: str) -> None:
     assert_near(model.generate(padded, M, batch_size=3), together)
 
 
-def test_padding_values_never_matter() -> None:
-    model, prefix = build("decoder"), prefix_for("decoder", [5, 7, 1, 4])
+@pytest.mark.parametrize(("kind", "padding"), [("decoder", torch.nan), ("gpt2", -100)])
+def test_padding_may_be_anything(kind: str, padding: float) -> None:
+    model, prefix = build(kind), prefix_for(kind, [5, 7, 1, 4])
     clean = model.rollout(prefix, golds_for(), feedback="gold")
-    prefix.values[~prefix.mask] = torch.nan
-    torch.testing.assert_close(model.rollout(prefix, golds_for(), feedback="gold"), clean)
+    prefix.values[~prefix.mask] = padding
+    assert torch.equal(model.rollout(prefix, golds_for(), feedback="gold"), clean)
 
 
 def test_gradients_of_cached_training_equal_uncached(kind: str) -> None:
@@ -145,17 +147,13 @@ def test_a_later_vector_does_not_change_an_earlier_one(kind: str) -> None:
 def test_matched_feedback_feeds_the_nearest_unused_gold() -> None:
     model, prefix, golds = build("decoder"), prefix_for("decoder", [L] * B), golds_for()
     vectors = model.rollout(prefix, golds, feedback="matched").detach()
-    fed = []
-    left = [list(range(M)) for _ in range(B)]
-    for step in range(M - 1):
-        row = []
-        for b in range(B):
-            best = max(left[b], key=lambda j: float(vectors[b, step] @ golds[b, j]))
-            left[b].remove(best)
-            row.append(golds[b, best])
-        fed.append(torch.stack(row))
-    again = slow_model.rollout(model, prefix, M, fed=torch.stack(fed, 1))
-    assert_near(vectors, again)
+    fed = torch.zeros(B, M - 1, DIM)
+    for b in range(B):
+        left = [*golds[b]]
+        for step in range(M - 1):
+            best = max(range(len(left)), key=lambda j: float(vectors[b, step] @ left[j]))
+            fed[b, step] = left.pop(best)
+    assert_near(vectors, slow_model.rollout(model, prefix, M, fed=fed))
 
 
 @pytest.mark.parametrize("feedback", ["gold", "matched"])
@@ -231,27 +229,14 @@ def test_without_a_kv_cache_several_vectors_are_refused_not_wrong() -> None:
     assert_near(parallel, expected)
 
 
-def test_padding_ids_may_be_anything() -> None:
-    model, prefix = build("gpt2"), prefix_for("gpt2", [5, 7, 2, 4])
-    clean = model.generate(prefix, M)
-    prefix.values[~prefix.mask] = -100
-    assert torch.equal(model.generate(prefix, M), clean)
-
-
 def test_generate_switches_dropout_off_and_back_on() -> None:
-    torch.manual_seed(0)
-    config = AMERConfig(DIM, decoder=DecoderConfig(STATE, width=24, heads=3, dropout=0.5))
-    model, prefix = AMER(config), prefix_for("decoder", [L] * B)
-    assert torch.equal(model.generate(prefix, M), model.generate(prefix, M))
-    assert model.training and not torch.equal(
-        model.rollout(prefix, m=M), model.rollout(prefix, m=M)
-    )
-
-
-def test_unnormalised_vectors() -> None:
-    config = AMERConfig(DIM, decoder=DecoderConfig(STATE, width=24, heads=3), normalize=False)
-    vectors = AMER(config).generate(prefix_for("decoder", [L] * B), M)
-    assert (vectors.norm(dim=-1) - 1).abs().min() > 1e-3
+    decoder = DecoderConfig(STATE, width=24, heads=3, dropout=0.5)
+    model, prefix = AMER(AMERConfig(DIM, decoder=decoder, normalize=False)), GOOD
+    first = model.generate(prefix, M)
+    assert torch.equal(first, model.generate(prefix, M))
+    assert (first.norm(dim=-1) - 1).abs().min() > 1e-3  # not normalised, as the config says
+    assert model.training
+    assert not torch.equal(model.rollout(prefix, m=M), model.rollout(prefix, m=M))
 
 
 def test_save_and_load(kind: str, tmp_path: Path) -> None:
@@ -262,25 +247,6 @@ def test_save_and_load(kind: str, tmp_path: Path) -> None:
     model.output_projection.weight.data.mul_(-1)
     model.save(tmp_path)  # over the old one, which goes
     assert torch.equal(AMER.load(tmp_path).generate(prefix, 1), model.generate(prefix, 1))
-    assert len(list(tmp_path.iterdir())) == 2
-
-
-def test_a_killed_save_leaves_the_old_model(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model, prefix = build("decoder"), prefix_for("decoder", [L] * B)
-    model.save(tmp_path)
-    before = model.generate(prefix, M)
-    model.output_projection.weight.data.mul_(-1)
-
-    def half_written(weights: object, path: Path) -> None:
-        path.write_bytes(b"half")
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("amer_lite.model.amer.save_file", half_written)
-    with pytest.raises(KeyboardInterrupt):
-        model.save(tmp_path)
-    assert torch.equal(AMER.load(tmp_path).generate(prefix, M), before)
     assert len(list(tmp_path.iterdir())) == 2
 
 
@@ -315,9 +281,6 @@ def test_broken_checkpoints_are_refused(tmp_path: Path) -> None:
         AMER.load(tmp_path)
 
 
-GOOD, GOLDS = prefix_for("decoder", [3] * B), golds_for()
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -340,7 +303,7 @@ GOOD, GOLDS = prefix_for("decoder", [3] * B), golds_for()
         (lambda a: a.generate(Prefix(GOOD.values[..., :5], GOOD.mask), 2), r"\(B, L, 20\)"),
         (lambda a: GOOD.select([True]), "rows: expected torch.int64"),
         (lambda a: AMERConfig(DIM), "either decoder or lm"),
-        (lambda a: replace(a.config, dim=0), r"dim\n.*greater than or equal to 1.*input_value=0"),
+        (lambda a: replace(a.config, dim=0), r"dim\n.*greater than 0.*input_value=0"),
         (lambda a: replace(a.config, pointer=True, dim=21), "pointer: .*dim=21"),
         (lambda a: replace(a.config, lora=LoRA("x")), "lora: adapters need an lm"),
         (lambda a: AMER(AMERConfig(DIM, lm={"hidden_size": 32})), "no model_type"),

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from amer_lite.model.amer import AMER, AMERConfig
-from amer_lite.model.decoder import DecoderConfig
-from amer_lite.model.prefix import Prefix
-from amer_lite.training.config import TrainConfig
-from amer_lite.training.data import TrainData
-from amer_lite.training.fit import fit
+from amer_lite import AMER, AMERConfig, DecoderConfig, Prefix, TrainConfig, TrainData, fit
 
 CONFIG = TrainConfig(steps=4, m=2, batch_size=12, evaluate_every=2, negatives=1)
 
@@ -41,15 +37,15 @@ def build(dropout: float = 0.0) -> AMER:
     return AMER(AMERConfig(8, decoder=decoder))
 
 
-def trained(config: TrainConfig, dropout: float = 0.0, **arguments: Any) -> Tensor:
-    model = build(dropout)
-    fit(model, ragged(), config, lambda model: float(step_count()), progress=False, **arguments)
+def flat(model: AMER) -> Tensor:
     return torch.cat([p.detach().flatten() for p in model.parameters()])
 
 
-def step_count(counter: list[int] = []) -> int:  # noqa: B006 - each evaluation beats the last
-    counter.append(0)
-    return len(counter)
+def trained(config: TrainConfig, dropout: float = 0.0, folder: Path | None = None) -> Tensor:
+    """The last weights: each evaluation beats those before."""
+    model, scores = build(dropout), count()
+    fit(model, ragged(), config, lambda _: next(scores), folder=folder, progress=False)
+    return flat(model)
 
 
 @pytest.mark.parametrize("parts", [2, 5, 12])
@@ -77,14 +73,9 @@ def test_a_killed_run_in_parts_resumes_to_the_same_numbers(tmp_path: Path) -> No
     config = replace(CONFIG, accumulate=3, feedback="scheduled")
     whole = trained(config, dropout=0.3)
 
-    def dies(model: AMER, calls: list[int] = []) -> float:  # noqa: B006
-        calls.append(0)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return -1.0
-
-    with pytest.raises(KeyboardInterrupt):
-        fit(build(0.3), ragged(), config, dies, folder=tmp_path, progress=False)
+    scores = iter([-1.0])
+    with pytest.raises(StopIteration):  # dies in the second evaluation
+        fit(build(0.3), ragged(), config, lambda _: next(scores), folder=tmp_path, progress=False)
     assert torch.equal(trained(config, dropout=0.3, folder=tmp_path), whole)
 
 
@@ -130,9 +121,8 @@ def test_two_processes_do_what_one_does(tmp_path: Path) -> None:
     assert all(torch.equal(one[name], other[name]) for name in one)
     model = build()
     model.load_state_dict(one)
-    together = torch.cat([p.detach().flatten() for p in model.parameters()])
     alone = trained(replace(CONFIG, accumulate=4), dropout=0.3)
-    torch.testing.assert_close(together, alone, atol=2e-5, rtol=1e-3)
+    torch.testing.assert_close(flat(model), alone, atol=2e-5, rtol=1e-3)
     assert (tmp_path / "run" / "manifest.json").exists()
 
 

@@ -56,8 +56,8 @@ def test_it_learns_to_name_the_parts_of_a_query_it_has_never_seen(tmp_path: Path
     """Golds are the query's own tokens; a decoder without a pointer has to learn the identity."""
     generator = torch.Generator().manual_seed(0)
     documents = F.normalize(torch.randn(900, 16, generator=generator), dim=-1)
-    rows = torch.stack([torch.randperm(800, generator=generator)[:2] for _ in range(1500)])
-    unseen = 800 + torch.stack([torch.randperm(100, generator=generator)[:2] for _ in range(50)])
+    rows = torch.rand(1500, 800, generator=generator).argsort(1)[:, :2]
+    unseen = 800 + torch.rand(50, 100, generator=generator).argsort(1)[:, :2]
 
     def states(chosen: torch.Tensor) -> Prefix:
         return Prefix(documents[chosen], torch.ones(chosen.shape, dtype=torch.bool))

@@ -6,20 +6,7 @@ from pathlib import Path
 
 import torch
 
-WORDS = [
-    "the",
-    "noun",
-    "bank",
-    "crane",
-    "river",
-    "money",
-    "bird",
-    "has",
-    "several",
-    "meanings",
-    ":",
-    '"',
-]
+WORDS = [*"the noun bank crane river money bird has several meanings :".split(), '"']  # noqa: SIM905
 
 
 def save_tiny_lm(folder: Path, words: list[str] = WORDS, seed: int = 0) -> Path:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, PositiveInt
 from pydantic.dataclasses import dataclass
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -48,7 +48,7 @@ class AMERConfig:
         normalize: emit L2-normalised vectors. Switch off only for unnormalised document spaces.
     """
 
-    dim: int = Field(ge=1)
+    dim: PositiveInt
     decoder: DecoderConfig | None = None
     lm: Mapping[str, Any] | None = None
     pointer: bool = False

@@ -6,9 +6,11 @@ states and a key-value cache out), so one loop drives both.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 import torch.nn.functional as F
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
@@ -27,11 +29,11 @@ class DecoderConfig:
         dropout: on attention weights and block outputs, in training only.
     """
 
-    state_dim: int = Field(ge=1)
-    width: int = Field(384, ge=1)
-    layers: int = Field(2, ge=1)
-    heads: int = Field(6, ge=1)
-    dropout: float = Field(0.0, ge=0, lt=1)
+    state_dim: PositiveInt
+    width: PositiveInt = 384
+    layers: PositiveInt = 2
+    heads: PositiveInt = 6
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
     def __post_init__(self) -> None:
         if self.width % (2 * self.heads):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from amer_lite.model.prefix import Feedback
 from amer_lite.training.matching import Pairing
+
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -39,25 +41,25 @@ class TrainConfig:
         seed: of batches, gold order, negatives, sampling and dropout.
     """
 
-    steps: int = Field(ge=1)
-    m: int = Field(ge=1)
-    batch_size: int = Field(128, ge=1)
-    learning_rate: float = Field(1e-3, gt=0)
-    warmup: float = Field(0.05, ge=0, le=1)
-    weight_decay: float = Field(0.01, ge=0)
-    epsilon: float = Field(1e-8, gt=0)
-    max_grad_norm: float = Field(5.0, gt=0)
-    temperature: float = Field(0.05, gt=0)
+    steps: PositiveInt
+    m: PositiveInt
+    batch_size: PositiveInt = 128
+    learning_rate: PositiveFloat = 1e-3
+    warmup: Share = 0.05
+    weight_decay: NonNegativeFloat = 0.01
+    epsilon: PositiveFloat = 1e-8
+    max_grad_norm: PositiveFloat = 5.0
+    temperature: PositiveFloat = 0.05
     pairing: Pairing | None = None
     masked: bool = True
     anchored: bool = False
     feedback: Feedback = "predicted"
-    sampling_cap: float = Field(0.8, ge=0, le=1)
-    negatives: int = Field(0, ge=0)
-    accumulate: int = Field(1, ge=1)
+    sampling_cap: Share = 0.8
+    negatives: NonNegativeInt = 0
+    accumulate: PositiveInt = 1
     autocast: Literal["bfloat16"] | None = None
-    evaluate_every: int = Field(100, ge=1)
-    seed: int = Field(0, ge=0)
+    evaluate_every: PositiveInt = 100
+    seed: NonNegativeInt = 0
 
     def __post_init__(self) -> None:
         if self.anchored and self.m < 2:
