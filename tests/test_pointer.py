@@ -32,13 +32,11 @@ def test_untrained_every_vector_is_the_mean_of_the_token_states() -> None:
 
 
 def test_basis_compresses_the_states() -> None:
-    basis = torch.linalg.qr(torch.randn(8, 8, generator=torch.Generator().manual_seed(1)))[0][:2]
-    model = AMER(AMERConfig(2, decoder=DECODER, pointer=True)).eval()
+    model, queries = AMER(AMERConfig(2, decoder=DECODER, pointer=True)).eval(), prefix()
     assert model.pointer is not None
+    basis = torch.linalg.qr(torch.randn(8, 8, generator=torch.Generator().manual_seed(1)))[0][:2]
     model.pointer.basis.copy_(basis)
-    queries = prefix()
-    states = queries.values.masked_fill(~queries.mask[..., None], 0)
-    expected = F.normalize(states.sum(1) @ basis.T, dim=-1)
+    expected = F.normalize(queries.values.masked_fill(~queries.mask[..., None], 0).sum(1) @ basis.T)
     torch.testing.assert_close(model.generate(queries, 1)[:, 0], expected)
 
 
@@ -69,7 +67,7 @@ def test_it_learns_to_name_the_parts_of_a_query_it_has_never_seen(tmp_path: Path
         return float((nearest == unseen.sort(1).values).all(1).float().mean())
 
     decoder = DecoderConfig(16, width=24, layers=1, heads=3)
-    config = TrainConfig(steps=300, m=2, batch_size=64, learning_rate=3e-3, evaluate_every=100)
+    config = TrainConfig(steps=240, m=2, batch_size=64, learning_rate=3e-3, evaluate_every=120)
     scores = {}
     for pointer in (True, False):
         torch.manual_seed(0)
@@ -79,11 +77,9 @@ def test_it_learns_to_name_the_parts_of_a_query_it_has_never_seen(tmp_path: Path
         if pointer:
             look = model.eval().attention(states(unseen), 2)
             assert (look.argmax(-1).sort(1).values == torch.arange(2)).all(1).float().mean() > 0.9
-            model.save(tmp_path / "model")
-            torch.testing.assert_close(
-                AMER.load(tmp_path / "model").generate(states(unseen), 2),
-                model.generate(states(unseen), 2),
-            )
+            model.save(tmp_path)
+            again = AMER.load(tmp_path).generate(states(unseen), 2)
+            torch.testing.assert_close(again, model.generate(states(unseen), 2))
     assert scores[True] > 0.9 > 0.8 > scores[False]  # when this was written: 1.0 and 0.7
 
 

@@ -106,7 +106,7 @@ class Adapters:
         self.on("any")  # checks the values
 
     def on(self, base: str) -> LoRA:
-        return LoRA(base, self.rank, self.alpha, self.dropout, self.targets)
+        return LoRA(base, **asdict(self))
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,9 @@ class States:
         self.decoder(1)  # checks the values
 
     def decoder(self, state_dim: int) -> DecoderConfig:
-        return DecoderConfig(state_dim, self.width, self.depth, self.heads, self.dropout)
+        return DecoderConfig(
+            state_dim, width=self.width, layers=self.depth, heads=self.heads, dropout=self.dropout
+        )
 
 
 @dataclass(frozen=True)

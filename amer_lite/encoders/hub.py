@@ -87,7 +87,7 @@ def add_weights(digest: hashlib._Hash, weights: Iterable[tuple[str, torch.Tensor
     """Feed names and bytes of weights to a digest."""
     for name, value in weights:
         digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
 
 
 def fingerprint(model: nn.Module, *parts: str) -> str:
