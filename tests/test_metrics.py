@@ -17,7 +17,7 @@ from scipy.stats import binom, permutation_test
 from amer_lite.datasets.types import Example, Run
 from amer_lite.evaluation import trec
 from amer_lite.evaluation.metrics import (
-    Scores,
+    PerQuery,
     bootstrap_difference,
     bootstrap_mean,
     mcnemar_exact,
@@ -28,7 +28,7 @@ from amer_lite.evaluation.metrics import (
     sign_flip,
 )
 
-Measure = Callable[[Run, Sequence[Example], int], Scores]
+Measure = Callable[[Run, Sequence[Example], int], PerQuery]
 MEASURES: list[Measure] = [mrecall, recall, precision, ndcg]
 
 

@@ -170,20 +170,21 @@ class FaissIndex:
 
         Raises:
             FileNotFoundError: no saved index in ``folder``, or part of it is missing.
-            ValueError: another kind of bundle, a wrong checksum, or another dimension or number of
-                vectors than the settings say.
-            TypeError: an unknown setting.
+            ValueError: another kind of bundle, a wrong checksum, unknown settings, or another
+                dimension or number of vectors than they say.
         """
         config, paths = load_bundle(folder, _BUNDLE)
+        if odd := config.keys() ^ {"dim", "factory", "metric", "search"}:
+            raise ValueError(f"{folder}: unknown or missing settings {sorted(odd)}")
         index = cls(**config)
-        engine = faiss.read_index(str(paths["index.faiss"]))
-        ids = json.loads(paths["ids.json"].read_text(encoding="utf-8"))
-        if (engine.d, engine.ntotal) != (index.dim, len(ids)):
+        index._engine = faiss.read_index(str(paths["index.faiss"]))
+        index._ids = json.loads(paths["ids.json"].read_text(encoding="utf-8"))
+        index._row = {name: row for row, name in enumerate(index._ids)}
+        found, said = index._engine, (index.dim, len(index._row))
+        if (found.d, found.ntotal) != said:
             raise ValueError(
-                f"{folder}: {engine.ntotal} vectors of dimension {engine.d} in the file, "
-                f"{len(ids)} of {index.dim} in the settings"
+                f"{folder}: {found.ntotal} vectors of dimension {found.d}, but dimension {said[0]} "
+                f"in the settings and {said[1]} different ids"
             )
-        index._engine, index._ids = engine, ids
-        index._row = {name: row for row, name in enumerate(ids)}
         index.tune(index.search_options)
         return index
