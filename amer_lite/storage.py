@@ -41,29 +41,22 @@ def cache_folder() -> Path:
     return Path(os.environ.get("AMER_LITE_CACHE") or platformdirs.user_cache_path("amer-lite"))
 
 
-@contextmanager
-def _staged(folder: Path, name: str) -> Iterator[Path]:
-    """A free path in ``folder`` to write to; nothing is left of it if nobody renamed it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.tmp-{uuid4().hex[:12]}"
-    try:
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def _publish(staged: Path, path: Path) -> None:
-    with staged.open("rb") as file:
-        os.fsync(file.fileno())
-    staged.replace(path)
+def _beside(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.with_name(f"{path.name}.tmp-{uuid4().hex[:12]}")
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a path beside ``path`` to write to; it is renamed to ``path`` if the block succeeds."""
-    with _staged(path.parent, path.name) as staged:
+    staged = _beside(path)
+    try:
         yield staged
-        _publish(staged, path)
+        with staged.open("rb") as file:
+            os.fsync(file.fileno())
+        staged.replace(path)
+    finally:
+        staged.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -72,8 +65,8 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 
     For content that is the same whoever writes it: if ``folder`` is there by then, it stays.
     """
-    staged = folder.with_name(f"{folder.name}.tmp-{uuid4().hex[:12]}")
-    staged.mkdir(parents=True)
+    staged = _beside(folder)
+    staged.mkdir()
     try:
         yield staged
         with suppress(OSError):  # another process was faster
@@ -119,12 +112,13 @@ def save_bundle(
         raise ValueError(f"{folder}: holds {old.kind!r}; save the {kind!r} in a folder of its own")
     entries = {}
     for name, write in files.items():
-        with _staged(folder, name) as staged:
+        stem, suffix = Path(name).stem, Path(name).suffix
+        fresh = folder / f"{stem}-{uuid4().hex[:12]}{suffix}"
+        with atomic_path(fresh) as staged:
             write(staged)
-            digest = sha256(staged)
-            final = folder / f"{Path(name).stem}-{digest[:12]}{Path(name).suffix}"
-            _publish(staged, final)
-        entries[name] = _File(file=final.name, sha256=digest)
+        digest = sha256(fresh)
+        entries[name] = _File(file=f"{stem}-{digest[:12]}{suffix}", sha256=digest)
+        fresh.replace(folder / entries[name].file)
     manifest = _Manifest(
         kind=kind, config=dict(config), config_sha256=_digest(config), files=entries
     )
@@ -132,8 +126,8 @@ def save_bundle(
     write_text(folder / MANIFEST, text + "\n")
     kept = {entry.file for entry in entries.values()}
     for name in files:  # older versions of the same files, and what a killed writer left
-        older = f"{Path(name).stem}-{'[0-9a-f]' * 12}{Path(name).suffix}"
-        for path in [*folder.glob(older), *folder.glob(f"{name}.tmp-*")]:
+        ours = f"{Path(name).stem}-{'[0-9a-f]' * 12}{Path(name).suffix}"
+        for path in [*folder.glob(ours), *folder.glob(f"{ours}.tmp-*")]:
             if path.name not in kept:
                 path.unlink(missing_ok=True)
 
@@ -145,8 +139,7 @@ def load_bundle(folder: str | Path, kind: str) -> tuple[dict[str, Any], dict[str
         FileNotFoundError: no manifest in ``folder``, or a file that it names is missing.
         ValueError: not a bundle of this ``kind``, unreadable JSON, or a checksum that differs.
     """
-    folder = Path(folder)
-    path = folder / MANIFEST
+    folder, path = Path(folder), Path(folder) / MANIFEST
     if not path.is_file():
         raise FileNotFoundError(f"{folder}: no {MANIFEST} here; expected a saved {kind!r}")
     if (manifest := _manifest(folder)) is None:

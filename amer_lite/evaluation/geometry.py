@@ -52,9 +52,6 @@ def rho(
 
     Returns:
         (B, len(ks)); infinite where D > 0 and r_k = 0.
-
-    Raises:
-        ValueError: an index of another metric, a k that is out of range, bad golds.
     """
     if index.metric != "cosine":
         raise ValueError(f"rho: needs an index with metric cosine, got {index.metric!r}")
@@ -73,19 +70,10 @@ def competition(dim: int, documents: int, k: int) -> float:
     What a gold must reach to stand in the top k of any vector, if the corpus has no structure:
     (1 + cosine) / 2 of a random direction has a Beta((d − 1) / 2, (d − 1) / 2) distribution.
 
-    Args:
-        dim: dimension d ≥ 2.
-        documents: in the corpus.
-        k: places, from 1 to ``documents``.
-
-    Raises:
-        ValueError: an argument out of range.
+    Needs d = dim ≥ 2 and 1 ≤ k ≤ documents.
     """
     if dim < 2 or not 1 <= k <= documents:
-        raise ValueError(
-            f"competition: needs dim ≥ 2 and 1 ≤ k ≤ documents, got dim={dim}, "
-            f"documents={documents}, k={k}"
-        )
+        raise ValueError(f"competition: dim={dim}, documents={documents}, k={k} out of range")
     return float(1 - 2 * beta.ppf(k / documents, (dim - 1) / 2, (dim - 1) / 2))
 
 
@@ -205,11 +193,7 @@ def set_oracle(golds: Points, m: int, gold_mask: Mask | None = None) -> Points:
 
 
 def vector_cosine(vectors: Points) -> PerQuery:
-    """Mean cosine between two different vectors of a query, (B,); 1 when all are the same.
-
-    Args:
-        vectors: (B, m ≥ 2, d), emitted vectors.
-    """
+    """Mean cosine between two of the vectors (B, m ≥ 2, d) of a query, (B,); 1 if all are alike."""
     points, mask = _unit_points(vectors, None)
     if points.shape[1] < 2:
         raise ValueError("vector_cosine: needs at least two vectors a query, got one")
@@ -217,13 +201,10 @@ def vector_cosine(vectors: Points) -> PerQuery:
 
 
 def effective_number(vectors: Points) -> PerQuery:
-    """How many different directions m vectors take, (B,): from 1 (collapse) to m (orthogonal).
+    """How many directions vectors (B, m, d) take, (B,): from 1 (collapse) to m (orthogonal).
 
     exp of the entropy of the Gram matrix's normalised eigenvalues (effective rank, Roy and Vetterli
     2007).
-
-    Args:
-        vectors: (B, m, d), emitted vectors.
     """
     points, _ = _unit_points(vectors, None)
     share = np.linalg.eigvalsh(np.einsum("bnd,bmd->bnm", points, points)).clip(0)
@@ -233,11 +214,7 @@ def effective_number(vectors: Points) -> PerQuery:
 
 
 def same_top(rows: NDArray[np.int64]) -> PerQuery:
-    """Share of a query's vectors whose first document is the most frequent one, (B,).
-
-    Args:
-        rows: (B, m), the first hit of each vector.
-    """
+    """Share of a query's first hits, rows (B, m), that are the most frequent one, (B,)."""
     rows = np.asarray(rows)
     if rows.ndim != 2 or not rows.size or rows.dtype.kind not in "iu":
         raise ValueError(f"same_top: expected integers (B, m), got {rows.dtype} {rows.shape}")

@@ -26,9 +26,6 @@ PerQuery = NDArray[np.float64]
 _CHUNK = 1 << 22  # cells of a resampling table that are in memory at a time
 
 
-# --- measures -------------------------------------------------------------------------------------
-
-
 def _found(
     run: Run, examples: Sequence[Example], k: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -77,11 +77,9 @@ class FaissIndex:
     def add(self, vectors: Vectors, ids: Sequence[str]) -> None:
         """Append vectors; everything is checked before anything is stored.
 
-        An index of clusters or codes is trained on the first vectors that are added: let them be
-        many and typical.
-
         Args:
-            vectors: (n, dim), n ≥ 1, read as float32; copied once if they are not normalised.
+            vectors: (n, dim), n ≥ 1, read as float32; copied once if they are not normalised. The
+                first to be added train an index of clusters or codes: let them be many and typical.
             ids: n non-empty strings, unique within the index.
 
         Raises:
@@ -138,7 +136,7 @@ class FaissIndex:
             (r, dim) float32.
 
         Raises:
-            ValueError: a row that is not in the index (−1 included), or not a flat integer array.
+            ValueError: a row that is not in the index (−1 included).
         """
         rows = known_rows(rows, self)
         if not len(rows):

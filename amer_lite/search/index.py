@@ -67,8 +67,7 @@ def search_sets(index: VectorIndex, vectors: Vectors, k: int) -> Hits:
         scores and rows, (B, m, k), as the merges of :mod:`amer_lite.search.merge` read them.
 
     Raises:
-        ValueError: a shape that is not (B, m, dim), B or m of 0, and what ``index.search`` raises
-            (its row numbers are query · m + vector).
+        ValueError: another shape, and what ``index.search`` raises of vector query · m + j.
     """
     vectors = np.asarray(vectors)
     if vectors.ndim != 3 or vectors.shape[2] != index.dim or not vectors.size:
@@ -81,16 +80,9 @@ def search_sets(index: VectorIndex, vectors: Vectors, k: int) -> Hits:
 
 
 def ann_recall(index: VectorIndex, exact: VectorIndex, queries: Vectors, k: int) -> float:
-    """Share of the exact top k that ``index`` returns among its own k, mean over queries.
+    """Share of the exact top k that ``index`` returns among its own k, mean over queries (N, dim).
 
-    Args:
-        index: approximate.
-        exact: searches exhaustively; holds the same ids in the same order.
-        queries: (N, dim).
-        k: depth of both searches.
-
-    Raises:
-        ValueError: indexes over different ids, and what ``search`` raises.
+    ``exact`` searches exhaustively; ValueError if it does not hold the same ids in the same order.
     """
     if list(index.ids) != list(exact.ids):
         raise ValueError("ann_recall: the two indexes must hold the same ids in the same order")

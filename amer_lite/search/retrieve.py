@@ -110,18 +110,17 @@ def evaluator(
 ) -> Callable[[AMER], float]:
     """A score for :func:`amer_lite.training.fit.fit`: the mean of ``metric`` at k.
 
-    Recall moves before MRecall does, which makes it the steadier guide while training.
-
     Args:
         index: over the whole corpus, so that the score means retrieval.
         prefix: of the queries of ``examples``, in their order.
         examples: of the dev split.
         m, k, merge, tau: see :func:`retrieve`.
-        metric: one of :mod:`amer_lite.evaluation.metrics`.
+        metric: one of :mod:`amer_lite.evaluation.metrics`. Recall moves before MRecall does, which
+            makes it the steadier guide while training.
 
     Raises:
-        ValueError: m or k < 1, an unknown merge, not one example per query, or a gold that is not
-            in the index. All of it at once, not after hours of training.
+        ValueError: at once, not after hours of training: m or k < 1, an unknown merge, not one
+            example per query, or a gold that is not in the index.
     """
     if m < 1:
         raise ValueError(f"evaluator: m={m} must be at least 1")

@@ -24,13 +24,9 @@ _BLOCK = 1 << 26  # scores in memory at a time
 def write_shard(
     folder: Path, vectors: NDArray[Any], ids: Sequence[str], settings: dict[str, Any]
 ) -> None:
-    """Write one shard, atomically.
+    """Write a shard of n ids and their L2-normalised vectors (n, dim), float32 or float16.
 
-    Args:
-        folder: of this shard.
-        vectors: (n, dim) float32 or float16, L2-normalised.
-        ids: n.
-        settings: what it was made from; :func:`shard_settings` gives them back.
+    ``settings``, what it was made from, are given back by :func:`shard_settings`.
     """
     names = np.array([name.encode() for name in ids])
     files = {
@@ -46,11 +42,7 @@ def _write(path: Path, array: NDArray[Any]) -> None:
 
 
 def shard_settings(folder: Path) -> dict[str, Any] | None:
-    """What the shard in ``folder`` was made from; None if there is no whole shard.
-
-    Raises:
-        ValueError: a damaged shard.
-    """
+    """What the shard in ``folder`` was made from; None if there is no whole shard."""
     return load_bundle(folder, _SHARD)[0] if (folder / MANIFEST).exists() else None
 
 
