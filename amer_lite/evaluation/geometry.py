@@ -224,8 +224,8 @@ def same_top(rows: NDArray[np.int64]) -> PerQuery:
 def _mean_cosine(points: Points, mask: Mask) -> PerQuery:
     count = mask.sum(1)
     total = np.square(np.einsum("bn,bnd->bd", mask, points)).sum(1)  # n + the sum over pairs
-    with np.errstate(invalid="ignore"):
-        return (total - count) / (count * (count - 1))
+    alone = np.full(len(count), np.nan)
+    return np.divide(total - count, count * (count - 1), out=alone, where=count > 1)
 
 
 def _directions(found: Points, points: Points, mask: Mask) -> Points:

@@ -101,14 +101,9 @@ class FaissIndex:
         self._ids += ids
 
     def search(self, queries: Vectors, k: int) -> Hits:
-        """Find the k best rows for each query.
+        """The k best rows for each of the queries (N ≥ 1, dim), where there are so many.
 
-        Args:
-            queries: (N, dim), N ≥ 1; contiguous float32 is handed to faiss without a copy.
-            k: may exceed the number of stored vectors.
-
-        Returns:
-            scores and rows, (N, k). IVF and HNSW may find fewer than k: −1 and −inf at the end.
+        IVF and HNSW may find fewer than there are: −1 and −inf stand at the end.
 
         Raises:
             ValueError: an empty index, k < 1, wrong shape, NaN or infinity, a zero vector under
@@ -125,15 +120,9 @@ class FaissIndex:
         return Hits(scores, rows)
 
     def vectors(self, rows: Rows) -> Vectors:
-        """The stored vectors, under cosine the normalised ones.
+        """The stored vectors (r, dim) float32 of rows (r,), under cosine the normalised ones.
 
         Exact for Flat, IVF and HNSW; for codes (SQ, PQ, …) what faiss makes of them again.
-
-        Args:
-            rows: (r,) integers; repeats are fine.
-
-        Returns:
-            (r, dim) float32.
 
         Raises:
             ValueError: a row that is not in the index (−1 included).
@@ -148,11 +137,7 @@ class FaissIndex:
         return rows_of(ids, self._row)
 
     def save(self, folder: str | Path) -> None:
-        """Write settings, ids and vectors; a save that is interrupted leaves the old one whole.
-
-        Raises:
-            ValueError: an empty index.
-        """
+        """Write settings, ids and vectors; a save that is interrupted leaves the old one whole."""
         if not self._ids:
             raise ValueError("save: the index is empty; add vectors first")
         settings = {"dim": self.dim, "factory": self.factory, "metric": self.metric}

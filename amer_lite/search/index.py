@@ -1,7 +1,4 @@
-"""What the library asks of a search engine: ids in, scores and rows out, many vectors at once.
-
-:class:`~amer_lite.search.faiss.FaissIndex` is the engine at hand.
-"""
+"""What the library asks of a search engine: ids in, scores and rows out, many vectors at once."""
 
 from __future__ import annotations
 

@@ -113,7 +113,8 @@ class ShardIndex:
 
     def rows(self, ids: Iterable[str]) -> Rows:
         """The rows of these ids in their order, (n,) int64; ValueError names unknown ids."""
-        return rows_of(ids := list(ids), self.known(ids))
+        wanted = list(ids)
+        return rows_of(wanted, self.known(wanted))
 
     def known(self, ids: Iterable[str]) -> dict[str, int]:
         """Row by id, for those of ``ids`` that are in the index."""
