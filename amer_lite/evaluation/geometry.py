@@ -32,7 +32,8 @@ def diameter(golds: Points, gold_mask: Mask | None = None) -> PerQuery:
     """D, the greatest Euclidean distance between two golds of a query on the unit sphere, (B,)."""
     points, mask = _unit_points(golds, gold_mask)
     cosine = np.einsum("bnd,bmd->bnm", points, points)
-    cosine[~(mask[:, :, None] & mask[:, None, :])] = 1
+    different = ~np.eye(mask.shape[1], dtype=bool)
+    cosine[~(mask[:, :, None] & mask[:, None, :] & different)] = 1
     return np.sqrt(np.maximum(0, 2 - 2 * cosine.min((1, 2)).clip(-1, 1)))
 
 
