@@ -95,20 +95,16 @@ def save_bundle(
     config: Mapping[str, Any],
     files: Mapping[str, Callable[[Path], object]],
 ) -> None:
-    """Write a bundle.
+    """Write a bundle; ValueError if ``folder`` holds one of another kind.
 
     Args:
         folder: created if missing.
         kind: format name with version, such as ``"amer-lite/model-1"``.
         config: JSON-serialisable settings, kept in the manifest.
         files: ``{"weights.safetensors": writer}``; each writer is called with the path to fill.
-
-    Raises:
-        ValueError: ``folder`` holds a bundle of another kind.
     """
     folder = Path(folder)
-    old = _manifest(folder)
-    if old and old.kind != kind:
+    if (old := _manifest(folder)) and old.kind != kind:
         raise ValueError(f"{folder}: holds {old.kind!r}; save the {kind!r} in a folder of its own")
     entries = {}
     for name, write in files.items():
@@ -119,16 +115,14 @@ def save_bundle(
         digest = sha256(fresh)
         entries[name] = _File(file=f"{stem}-{digest[:12]}{suffix}", sha256=digest)
         fresh.replace(folder / entries[name].file)
-    manifest = _Manifest(
-        kind=kind, config=dict(config), config_sha256=_digest(config), files=entries
-    )
+    digest = _digest(config)
+    manifest = _Manifest(kind=kind, config=dict(config), config_sha256=digest, files=entries)
     text = json.dumps(manifest.model_dump(), indent=1, ensure_ascii=False)
     write_text(folder / MANIFEST, text + "\n")
-    kept = {entry.file for entry in entries.values()}
-    for name in files:  # older versions of the same files, and what a killed writer left
+    for name, entry in entries.items():  # older versions, and what a killed writer left
         ours = f"{Path(name).stem}-{'[0-9a-f]' * 12}{Path(name).suffix}"
         for path in [*folder.glob(ours), *folder.glob(f"{ours}.tmp-*")]:
-            if path.name not in kept:
+            if path.name != entry.file:
                 path.unlink(missing_ok=True)
 
 

@@ -42,7 +42,7 @@ def search_and_merge(
         ValueError: an unknown merge, k or depth < 1, vectors that the index cannot search with.
     """
     hits = search_sets(index, vectors, k if depth is None else depth)
-    warm = {} if tau is None else {"tau": tau}
+    softness = {} if tau is None else {"tau": tau}
     match merge:
         case "round_robin":
             return merging.round_robin(hits.rows, k)
@@ -51,11 +51,11 @@ def search_and_merge(
         case "rrf":
             return merging.rrf(hits.rows, k)
         case "mixture":
-            return merging.mixture(hits.scores, hits.rows, k, **warm)
+            return merging.mixture(hits.scores, hits.rows, k, **softness)
         case "soft_sum":  # scores with what the index searched with
             sets = comparable(vectors.reshape(-1, index.dim), index, "vectors")
             sets = sets.reshape(vectors.shape)
-            return merging.soft_sum(hits.rows, sets, index.vectors, k, **warm)
+            return merging.soft_sum(hits.rows, sets, index.vectors, k, **softness)
     raise ValueError(f"merge {merge!r} is unknown; choose one of {', '.join(get_args(Merge))}")
 
 
@@ -126,8 +126,9 @@ def evaluator(
         raise ValueError(f"evaluator: m={m} must be at least 1")
     if not examples or len(examples) != len(prefix.mask):
         raise ValueError(f"evaluator: {len(examples)} examples for {len(prefix.mask)} queries")
-    rows = index.rows(doc for example in examples for doc in example.gold_ids)  # or names unknown
-    search_and_merge(index, index.vectors(rows[:1])[None], k, merge=merge, tau=tau)  # or refuses
+    rows = index.rows(doc for example in examples for doc in example.gold_ids)
+    gold = index.vectors(rows[:1])[None]
+    search_and_merge(index, gold, k, merge=merge, tau=tau)  # refuses what would fail later
 
     def score(model: AMER) -> float:
         merged = retrieve(model, index, prefix, m=m, k=k, merge=merge, tau=tau)
