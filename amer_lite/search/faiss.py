@@ -63,7 +63,8 @@ class FaissIndex:
 
     def tune(self, search: str) -> None:
         """Search with these options from now on; see ``search`` above."""
-        faiss.ParameterSpace().set_index_parameters(self._engine, search)
+        space: Any = faiss.ParameterSpace()  # whose stubs do not know that it takes a string
+        space.set_index_parameters(self._engine, search)
         self.search_options = search
 
     @property
