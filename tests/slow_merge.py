@@ -1,7 +1,7 @@
 """The merges as plain loops, one query and one hit at a time: oracle and yardstick.
 
-Names, arguments and meaning are those of ``amer_lite.search.merge``; arrays become nested lists first,
-since Python walks lists several times as fast as arrays.
+Names, arguments and meaning are those of ``amer_lite.search.merge``; arrays become nested lists
+first, since Python walks lists several times as fast as arrays.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from amer_lite.search.merge import Merged, Rows, Scores
+from amer_lite.search.index import Rows, Scores, Vectors
+from amer_lite.search.merge import Merged
 
 Hit = tuple[float, int, int]  # score, row, the list that found it
 
@@ -80,12 +81,12 @@ def _top(values: list[float], rows: list[int]) -> float:
 
 def soft_sum(
     rows: Rows,
-    queries: Scores,
-    vectors_of: Callable[[Rows], Scores],
+    queries: Vectors,
+    vectors_of: Callable[[Rows], Vectors],
     k: int,
     tau: float = 0.1,
 ) -> Merged:
-    def merge(lists: list[list[int]], vectors: Scores) -> list[Hit]:
+    def merge(lists: list[list[int]], vectors: Vectors) -> list[Hit]:
         hits: list[Hit] = []
         for row in dict.fromkeys(row for row, _, _ in _turns(lists)):
             document = vectors_of(np.array([row]))[0]

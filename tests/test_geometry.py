@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import combinations
 
 import numpy as np
@@ -179,33 +180,6 @@ def test_diversity_of_vectors_between_collapse_and_orthogonality() -> None:
     )
 
 
-def test_bad_input_is_named() -> None:
-    golds, mask = ragged()
-    documents, index = corpus(20, 6)
-    inner = FaissIndex(6, metric="ip")
-    inner.add(documents, [str(i) for i in range(20)])
-    with pytest.raises(ValueError, match=r"rows \[0, 1, 2\] hold no vector"):
-        geometry.centroid(golds)  # without the mask the padding counts
-    with pytest.raises(ValueError, match=r"rows \[0\] hold no vector"):
-        geometry.equalised(np.zeros((1, 2, 3), np.float32))
-    with pytest.raises(ValueError, match=r"expected non-empty vectors \(B, n, d\), got \(2, 3\)"):
-        geometry.diameter(np.ones((2, 3), np.float32))
-    with pytest.raises(ValueError, match=r"gold_mask: expected bool \(4, 4\), got int64"):
-        geometry.diameter(golds, mask.astype(np.int64))
-    with pytest.raises(ValueError, match="needs an index with metric cosine, got 'ip'"):
-        geometry.rho(golds, inner, [1], mask)
-    with pytest.raises(ValueError, match=r"ks \[1, 21\] must lie in \[1, 20\]"):
-        geometry.rho(golds, index, [1, 21], mask)
-    with pytest.raises(ValueError, match="k=3 cannot hold 4 golds"):
-        geometry.best_vector(golds, index, 3, mask)
-    with pytest.raises(ValueError, match="m must be ≥ 1, got 0"):
-        geometry.set_oracle(golds, 0, mask)
-    with pytest.raises(ValueError, match="at least two vectors"):
-        geometry.vector_cosine(np.ones((2, 1, 3), np.float32))
-    with pytest.raises(ValueError, match=r"same_top: expected integers \(B, m\), got float64"):
-        geometry.same_top(np.ones((2, 2)))  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize(("dim", "k"), [(2, 50), (3, 10), (64, 10)])
 def test_competition_is_what_random_directions_reach(dim: int, k: int) -> None:
     documents = 10_000
@@ -217,7 +191,29 @@ def test_competition_is_what_random_directions_reach(dim: int, k: int) -> None:
         assert geometry.competition(3, documents, k) == pytest.approx(1 - 2 * k / documents)
 
 
-@pytest.mark.parametrize(("dim", "documents", "k"), [(1, 10, 1), (8, 10, 0), (8, 10, 11)])
-def test_competition_refuses(dim: int, documents: int, k: int) -> None:
-    with pytest.raises(ValueError, match=f"dim={dim}, documents={documents}, k={k}"):
-        geometry.competition(dim, documents, k)
+GOLDS, MASK = ragged()
+INDEX = corpus(20, 6)[1]
+INNER = FaissIndex(6, metric="ip")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: geometry.centroid(GOLDS), r"rows \[0, 1, 2\] hold no vector"),  # padding counts
+        (lambda: geometry.equalised(np.zeros((1, 2, 3))), r"rows \[0\] hold no vector"),
+        (lambda: geometry.diameter(np.ones((2, 3))), r"\(B, n, d\), got \(2, 3\)"),
+        (lambda: geometry.diameter(GOLDS, MASK.astype(int)), r"bool \(4, 4\), got int64"),
+        (lambda: geometry.rho(GOLDS, INNER, [1], MASK), "cosine, got 'ip'"),
+        (lambda: geometry.rho(GOLDS, INDEX, [1, 21], MASK), r"\[1, 20\]"),
+        (lambda: geometry.best_vector(GOLDS, INDEX, 3, MASK), "k=3 cannot hold 4 golds"),
+        (lambda: geometry.set_oracle(GOLDS, 0, MASK), "m must be ≥ 1"),
+        (lambda: geometry.vector_cosine(np.ones((2, 1, 3))), "at least two vectors"),
+        (lambda: geometry.same_top(np.ones((2, 2))), "float64"),  # type: ignore[arg-type]
+        (lambda: geometry.competition(1, 10, 1), "dim=1"),
+        (lambda: geometry.competition(8, 10, 0), "k=0"),
+        (lambda: geometry.competition(8, 10, 11), "k=11"),
+    ],
+)
+def test_bad_input_is_named(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-import tracemalloc
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import faiss
 import numpy as np
 import pytest
 
 from amer_lite.search.faiss import FaissIndex
-from amer_lite.search.index import Hits, Vectors, ann_recall, search_sets
+from amer_lite.search.index import Vectors, ann_recall, search_sets
 from amer_lite.storage import MANIFEST, save_bundle, sha256
 
 DIM = 16
-KINDS: list[Literal["flat", "ivf", "hnsw"]] = ["flat", "ivf", "hnsw"]
+faiss.omp_set_num_threads(1)
+EXACT_VECTORS = ["Flat", "IVF45,Flat", "HNSW32", "IVF4,PQ4x4,RFlat"]
+CODES = ["SQ8", "IVF4,PQ4x4"]
+WIDE = {"IVF45,Flat": "nprobe=16", "HNSW32": "efSearch=64"}
 
 
 def clustered(n: int, seed: int) -> Vectors:
@@ -47,7 +48,7 @@ def filled(n: int = 2000, **settings: Any) -> FaissIndex:
 
 
 @pytest.mark.parametrize("metric", ["cosine", "ip"])
-def test_flat_is_brute_force(metric: Literal["cosine", "ip"]) -> None:
+def test_flat_is_brute_force(metric: Any) -> None:
     before = CORPUS.copy(), QUERIES.copy()
     hits = filled(metric=metric).search(QUERIES, 20)
     np.testing.assert_array_equal(CORPUS, before[0])
@@ -60,95 +61,63 @@ def test_flat_is_brute_force(metric: Literal["cosine", "ip"]) -> None:
 
 
 @pytest.mark.parametrize("metric", ["cosine", "ip"])
-@pytest.mark.parametrize("kind", KINDS[1:])
-def test_approximate_finds_nearly_all(kind: Any, metric: Any) -> None:
+@pytest.mark.parametrize("factory", WIDE)
+def test_approximate_finds_nearly_all(factory: str, metric: Any) -> None:
     exact = filled(metric=metric)
-    index = filled(metric=metric, kind=kind)
+    index = filled(metric=metric, factory=factory, search=WIDE[factory])
     assert ann_recall(index, exact, QUERIES, 10) > 0.9
-    index.nprobe = index.ef_search = 1
+    option = WIDE[factory].split("=")[0]
+    index.tune(f"{option}=1")
     poor = ann_recall(index, exact, QUERIES, 10)
     assert poor < 0.999
-    index.nprobe = index.ef_search = 2000
+    index.tune(f"{option}=2000")
     assert ann_recall(index, exact, QUERIES, 10) > max(0.99, poor)
 
 
-def test_ann_recall_counts_the_exact_top_k() -> None:
-    class Fixed:
-        ids, dim, metric = names(5), DIM, "ip"
-
-        def __init__(self, rows: list[list[int]]) -> None:
-            self.rows = np.array(rows)
-
-        def search(self, queries: Vectors, k: int, *, chunk: int = 1) -> Hits:
-            return Hits(np.zeros(self.rows.shape, np.float32), self.rows)
-
-        add: Any = None
-        vectors: Any = None
-
-    exact = Fixed([[0, 1, 2, 3], [4, 0, -1, -1]])
-    found = Fixed([[3, 4, 1, -1], [1, 2, 3, -1]])  # the second query finds rows of the first only
-    assert ann_recall(found, exact, QUERIES[:2], 4) == (0.5 + 0) / 2
-    assert ann_recall(exact, exact, QUERIES[:2], 4) == 1
+def test_ann_recall_is_the_share_of_the_exact_top_k() -> None:
+    exact, index = filled(30), filled(30, factory="IVF3,Flat")
+    found = index.search(QUERIES, 40).rows  # k exceeds the corpus: every row is wanted
+    shares = (found >= 0).sum(1) / 30
+    assert ann_recall(index, exact, QUERIES, 40) == pytest.approx(np.mean(shares))
+    assert 0 < np.mean(shares) < 1 == ann_recall(exact, exact, QUERIES, 40)
     with pytest.raises(ValueError, match="same ids"):
         ann_recall(filled(10), filled(11), QUERIES, 1)
 
 
-@pytest.mark.parametrize("metric", ["cosine", "ip"])
-def test_chunks_change_nothing(metric: Any) -> None:
-    whole = filled(metric=metric)
-    pieces = FaissIndex(DIM, metric=metric)
-    pieces.add(CORPUS[:701], names(701), chunk=100)
-    pieces.add(CORPUS[701:], names(1299, 701), chunk=1)
-    everything = np.arange(2000)
-    np.testing.assert_array_equal(pieces.vectors(everything), whole.vectors(everything))
-    assert list(pieces.ids) == list(whole.ids) == names(2000)
-    once, parts = whole.search(QUERIES, 5), pieces.search(QUERIES, 5, chunk=7)
-    np.testing.assert_array_equal(once.rows, parts.rows)
-    np.testing.assert_allclose(once.scores, parts.scores, rtol=1e-5)
-
-
-def test_search_memory_is_bounded_by_the_chunk() -> None:
-    index = filled(100)
-    queries = np.tile(QUERIES, (2000, 1))  # 6.4 MB, all of them to be normalised
-    tracemalloc.start()
-    index.search(queries, 1, chunk=1000)
-    _, small = tracemalloc.get_traced_memory()
-    tracemalloc.reset_peak()
-    index.search(queries, 1, chunk=len(queries))
-    _, large = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert small < queries.nbytes < large  # result and lengths take 12 + 8·4 bytes a query
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_too_few_hits_are_padded(kind: Any) -> None:
-    hits = filled(20, kind=kind, metric="ip").search(QUERIES[:3], 25)
+@pytest.mark.parametrize("factory", ["Flat", "IVF2,Flat", "HNSW32"])
+def test_too_few_hits_are_padded(factory: str) -> None:
+    hits = filled(20, factory=factory, metric="ip").search(QUERIES[:3], 25)
     assert (hits.rows[:, 20:] == -1).all() and (hits.scores[:, 20:] == -np.inf).all()
     assert ((hits.rows == -1) == (hits.scores == -np.inf)).all()
     assert all(sorted(row[row >= 0]) == sorted(set(row[row >= 0])) for row in hits.rows)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_vectors_are_the_stored_ones(kind: Any) -> None:
+@pytest.mark.parametrize("factory", [*EXACT_VECTORS, *CODES])
+def test_vectors_are_the_stored_ones(factory: str) -> None:
     rows = np.array([1999, 0, 7, 7])
-    stored = filled(kind=kind, metric="ip")
-    np.testing.assert_array_equal(stored.vectors(rows), CORPUS[rows])
-    np.testing.assert_allclose(filled(kind=kind).vectors(rows), unit(CORPUS[rows]), rtol=1e-6)
-    assert stored.vectors(np.array([], dtype=np.int64)).shape == (0, DIM)
-    for bad in ([-1], [0, 2000]):
-        with pytest.raises(ValueError, match=rf"rows \[{bad[-1]}\] are not among the 2000"):
-            stored.vectors(np.array(bad))
-    with pytest.raises(ValueError, match="integers"):
-        stored.vectors(np.array([1.0]))
-    with pytest.raises(ValueError, match=r"\(1, 1\)"):
-        stored.vectors(np.array([[1]]))
+    inner, cosine = filled(factory=factory, metric="ip"), filled(factory=factory)
+    if factory in EXACT_VECTORS:
+        np.testing.assert_array_equal(inner.vectors(rows), CORPUS[rows])
+        np.testing.assert_allclose(cosine.vectors(rows), unit(CORPUS[rows]), rtol=1e-6)
+    else:
+        everything = cosine.vectors(np.arange(2000))
+        assert (everything * unit(CORPUS)).sum(1).mean() > 0.8
+        assert not np.array_equal(everything, unit(CORPUS))
+    assert inner.vectors(np.array([], dtype=np.int64)).shape == (0, DIM)
 
 
-@pytest.mark.parametrize("kind", ["flat", "ivf"])
-def test_search_sets_is_one_search_per_set(kind: Any) -> None:
-    index = filled(kind=kind)
+def test_rows_of_ids() -> None:
+    index = filled()
+    rows = index.rows(["doc 7", "doc 1999", "doc 7"])
+    assert rows.dtype == np.int64 and rows.tolist() == [7, 1999, 7]
+    assert index.rows([]).shape == (0,)
+
+
+@pytest.mark.parametrize("factory", ["Flat", "IVF45,Flat"])
+def test_search_sets_is_one_search_per_set(factory: str) -> None:
+    index = filled(factory=factory)
     vectors = QUERIES.reshape(10, 5, DIM)
-    hits = search_sets(index, vectors, 4, chunk=7)
+    hits = search_sets(index, vectors, 4)
     assert hits.scores.shape == hits.rows.shape == (10, 5, 4)
     for number, vector_set in enumerate(vectors):
         np.testing.assert_array_equal(hits.rows[number], index.search(vector_set, 4).rows)
@@ -157,73 +126,64 @@ def test_search_sets_is_one_search_per_set(kind: Any) -> None:
             search_sets(index, bad, 4)
 
 
-def test_other_layouts_and_types_are_accepted() -> None:
+def test_other_layouts_types_and_pieces_change_nothing() -> None:
     index = filled(metric="ip")
     expected = index.search(QUERIES, 5).rows
-    for queries in (np.asfortranarray(QUERIES), np.repeat(QUERIES, 2, axis=0)[::2]):
-        np.testing.assert_array_equal(index.search(queries, 5).rows, expected)
     doubles: Any = QUERIES.astype(np.float64)
-    np.testing.assert_array_equal(index.search(doubles, 5).rows, expected)
+    for queries in (np.asfortranarray(QUERIES), np.repeat(QUERIES, 2, axis=0)[::2], doubles):
+        np.testing.assert_array_equal(index.search(queries, 5).rows, expected)
+    pieces = FaissIndex(DIM, metric="ip")
+    pieces.add(CORPUS[:701], dict.fromkeys(names(701)).keys())  # type: ignore[arg-type]
+    pieces.add(CORPUS[701:], names(1299, 701))
+    assert list(pieces.ids) == list(index.ids) == names(2000)
+    np.testing.assert_array_equal(pieces.search(QUERIES, 5).rows, expected)
 
 
 def test_extreme_lengths_survive_the_cosine() -> None:
     index = FaissIndex(2)
     index.add(np.array([[3e-40, 4e-40], [3e37, 4e37]], dtype=np.float32), ["short", "long"])
     np.testing.assert_allclose(index.vectors(np.arange(2)), [[0.6, 0.8]] * 2, rtol=1e-3)
+    nearly = unit(CORPUS)
+    index = FaissIndex(DIM)
+    index.add(nearly, names(2000))
+    np.testing.assert_array_equal(index.vectors(np.arange(2000)), nearly)  # not divided again
 
 
-@pytest.mark.parametrize("kind", ["flat", "ivf"])
-def test_same_seed_same_index(kind: Any) -> None:
-    one, two = (filled(kind=kind, nprobe=2).search(QUERIES, 10) for _ in range(2))
+@pytest.mark.parametrize("factory", ["IVF45,Flat", "HNSW32"])
+def test_the_same_vectors_make_the_same_index(factory: str) -> None:
+    one, two = (filled(factory=factory).search(QUERIES, 10) for _ in range(2))
     np.testing.assert_array_equal(one.rows, two.rows)
-
-
-def test_ivf_samples_its_training_set_and_names_too_few() -> None:
-    index = filled(kind="ivf", nlist=10)  # 640 of the 2,000 train
-    index.nprobe = 10
-    assert ann_recall(index, filled(), QUERIES, 10) == 1
-    assert filled(kind="ivf").nlist == 45
-    index = FaissIndex(DIM, kind="ivf", nlist=50)
-    with pytest.raises(ValueError, match="49 vectors cannot train nlist=50"):
-        index.add(CORPUS[:49], names(49))
-    index.add(CORPUS[:50], names(50))  # the failed add left nothing behind
-    assert len(index) == 50
 
 
 STRANGE = ["a\nb", "a", " a", "é\u2028", '"', "\ud800", "a\r"]
 
 
 @pytest.mark.parametrize("metric", ["cosine", "ip"])
-@pytest.mark.parametrize("kind", KINDS)
-def test_round_trip(kind: Any, metric: Any, tmp_path: Path) -> None:
-    index = FaissIndex(
-        DIM, kind=kind, metric=metric, nprobe=3, m=8, ef_search=20, ef_construction=30, seed=5
-    )
+@pytest.mark.parametrize(
+    ("factory", "search"),
+    [("Flat", ""), ("IVF45,Flat", "nprobe=3"), ("HNSW8", "efSearch=20,efConstruction=30")]
+    + [(codes, "") for codes in CODES],
+)
+def test_round_trip(factory: str, search: str, metric: Any, tmp_path: Path) -> None:
+    index = FaissIndex(DIM, factory, metric, search)
     index.add(CORPUS, STRANGE + names(2000 - len(STRANGE)))
     index.save(tmp_path)
+    settings = json.loads((tmp_path / MANIFEST).read_text())["config"]
+    assert settings == {"dim": DIM, "factory": factory, "metric": metric, "search": search}
     loaded = FaissIndex.load(tmp_path)
-    assert list(loaded.ids) == list(index.ids)
+    assert list(loaded.ids) == list(index.ids) and loaded.rows(["\ud800"]) == [5]
     for mine, theirs in zip(loaded.search(QUERIES, 9), index.search(QUERIES, 9), strict=True):
         np.testing.assert_array_equal(mine, theirs)
     rows = np.array([5, 1999])
     np.testing.assert_array_equal(loaded.vectors(rows), index.vectors(rows))
-    with pytest.raises(ValueError, match="there already"):
-        loaded.add(CORPUS[:1], ["a"])
     loaded.add(CORPUS[:1], ["new"])
     np.testing.assert_array_equal(loaded.vectors(np.array([2000])), index.vectors(np.array([0])))
-    settings = json.loads((tmp_path / MANIFEST).read_text())["config"]
-    assert settings == {name: getattr(loaded, name) for name in settings}
-    assert (settings["seed"], settings["nprobe"], settings["m"]) == (5, 3, 8)
-
-
-def stored_file(folder: Path, name: str) -> Path:
-    return folder / json.loads((folder / MANIFEST).read_text())["files"][name]["file"]
 
 
 @pytest.mark.parametrize("name", ["ids.json", "index.faiss"])
 def test_damaged_files_are_refused(name: str, tmp_path: Path) -> None:
     filled(30).save(tmp_path)
-    path = stored_file(tmp_path, name)
+    path = tmp_path / json.loads((tmp_path / MANIFEST).read_text())["files"][name]["file"]
     good = path.read_bytes()
     flipped = bytearray(good)
     flipped[len(good) // 2] ^= 1
@@ -234,56 +194,33 @@ def test_damaged_files_are_refused(name: str, tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(FileNotFoundError, match="missing"):
         FaissIndex.load(tmp_path)
-    with pytest.raises(FileNotFoundError, match="manifest"):
-        FaissIndex.load(tmp_path / "nowhere")
-
-
-def write_index(engine: Any) -> Callable[[Path], object]:
-    return lambda path: faiss.write_index(engine, str(path))
-
-
-def full(engine: Any, dim: int) -> Any:
-    engine.add(np.ones((2, dim), dtype=np.float32))
-    return engine
 
 
 @pytest.mark.parametrize(
     ("change", "ids", "engine", "message"),
     [
-        ({}, ["a", "b"], None, "not a readable index"),  # a valid checksum around junk
-        ({}, ["a"], faiss.IndexFlatIP(DIM), "1 ids, 1 of them distinct, for 2 vectors"),
-        ({}, ["a", "a"], faiss.IndexFlatIP(DIM), "2 ids, 1 of them distinct"),
-        ({}, [1, 2], faiss.IndexFlatIP(DIM), "not a list of strings"),
-        ({}, {"a": "b"}, faiss.IndexFlatIP(DIM), "not a list of strings"),
+        ({}, ["a"], faiss.IndexFlatIP(DIM), "2 vectors"),
+        ({}, ["a", "a"], faiss.IndexFlatIP(DIM), "1 different ids"),
         ({}, ["a", "b"], faiss.IndexFlatIP(3), "dimension 3"),
-        ({}, ["a", "b"], faiss.IndexHNSWFlat(DIM, 8), "IndexHNSWFlat"),
-        ({}, ["a", "b"], faiss.IndexFlatL2(DIM), "inner product"),
+        ({"dim": 8}, ["a", "b"], faiss.IndexFlatIP(DIM), "dimension 8"),
         ({"colour": 1}, ["a", "b"], faiss.IndexFlatIP(DIM), "colour"),
-        ({"kind": "tree"}, ["a", "b"], faiss.IndexFlatIP(DIM), "'tree' is unknown"),
-        ({"dim": "x"}, ["a", "b"], faiss.IndexFlatIP(DIM), "not a readable index"),
-        ({"seed": ...}, ["a", "b"], faiss.IndexFlatIP(DIM), "seed"),
+        ({"metric": "l2"}, ["a", "b"], faiss.IndexFlatIP(DIM), "'l2' is unknown"),
     ],
 )
 def test_foreign_contents_are_refused(
     change: dict[str, Any], ids: Any, engine: Any, message: str, tmp_path: Path
 ) -> None:
-    filled(30).save(tmp_path)
-    config = json.loads((tmp_path / MANIFEST).read_text())["config"] | change
-    config = {name: value for name, value in config.items() if value is not ...}
-    writer = write_index(full(engine, engine.d)) if engine else lambda path: path.write_text("junk")
-    files = {"ids.json": lambda path: path.write_text(json.dumps(ids)), "index.faiss": writer}
-    save_bundle(tmp_path, "amer-lite/faiss-index-1", config, files)
+    engine.add(np.ones((2, engine.d), dtype=np.float32))
+    files = {
+        "ids.json": lambda path: path.write_text(json.dumps(ids)),
+        "index.faiss": lambda path: faiss.write_index(engine, str(path)),
+    }
+    config = {"dim": DIM, "factory": "Flat", "metric": "cosine", "search": ""} | change
+    save_bundle(tmp_path, "amer-lite/faiss-index-2", config, files)
     with pytest.raises(ValueError, match=message):
         FaissIndex.load(tmp_path)
-
-
-def test_foreign_bundle_is_refused(tmp_path: Path) -> None:
-    save_bundle(tmp_path, "amer-lite/model-1", {}, {})
-    with pytest.raises(ValueError, match="'amer-lite/model-1', expected 'amer-lite/faiss-index-1'"):
-        FaissIndex.load(tmp_path)
-    save_bundle(tmp_path / "empty", "amer-lite/faiss-index-1", {}, {})
-    with pytest.raises(ValueError, match="settings"):
-        FaissIndex.load(tmp_path / "empty")
+    with pytest.raises(FileNotFoundError, match="manifest"):
+        FaissIndex.load(tmp_path / "nowhere")
 
 
 def test_interrupted_save_leaves_the_old_index(
@@ -300,8 +237,7 @@ def test_interrupted_save_leaves_the_old_index(
         patch.setattr(faiss, "write_index", fails)
         with pytest.raises(OSError, match="disk full"):
             filled(40).save(tmp_path)
-    loaded = FaissIndex.load(tmp_path)
-    assert list(loaded.ids) == names(30)
+    assert list(FaissIndex.load(tmp_path).ids) == names(30)
     assert all(sha256(tmp_path / name) == digest for name, digest in before.items())
     filled(40).save(tmp_path)
     assert len(FaissIndex.load(tmp_path)) == 40
@@ -316,19 +252,19 @@ def with_row(vectors: Vectors, row: int, value: float) -> Vectors:
 @pytest.mark.parametrize(
     ("vectors", "message"),
     [
-        (CORPUS[:0], r"none given, shape \(0, 16\)"),
-        (CORPUS[0], r"\(n, 16\), got float32 \(16,\)"),
+        (CORPUS[:0], r"\(0, 16\)"),
+        (CORPUS[0], r"float32 \(16,\)"),
         (CORPUS[:5, :3], r"\(5, 3\)"),
         (np.array([["a"] * DIM]), "<U1"),
         (with_row(CORPUS[:5], 3, np.nan), r"rows \[3\] are NaN"),
-        (with_row(CORPUS[:5], 4, -np.inf), r"rows \[4\] are NaN"),
-        (with_row(CORPUS[:5], 2, 0), r"rows \[2\] are zero vectors"),
+        (with_row(CORPUS[:5], 4, -np.inf), r"rows \[4\]"),
+        (with_row(CORPUS[:5], 2, 0), r"rows \[2\] .*zero"),
     ],
 )
 def test_bad_vectors(vectors: Any, message: str) -> None:
     index = filled(10)
     with pytest.raises(ValueError, match="vectors: .*" + message):
-        index.add(vectors, names(len(vectors), 10), chunk=1)
+        index.add(vectors, names(len(vectors), 10))
     assert len(index) == 10 and index.search(QUERIES, 11).rows.max() == 9  # nothing half-added
     with pytest.raises(ValueError, match="queries: .*" + message):
         index.search(vectors, 1)
@@ -337,11 +273,11 @@ def test_bad_vectors(vectors: Any, message: str) -> None:
 @pytest.mark.parametrize(
     ("ids", "message"),
     [
-        (["x", "y", "x"], r"'x' \(position 2\) is there already"),
-        (["x", "doc 3", "y"], r"'doc 3' \(position 1\) is there already"),
+        (["x", "y", "x"], r"\['x'\] stand twice"),
+        (["x", "doc 3", "y"], r"\['doc 3'\]"),
         (["x", "y"], "3 vectors but 2 ids"),
-        (["x", 5, "y"], "5 .position 1. is not a non-empty string"),
-        (["x", "", "y"], "'' .position 1. is not"),
+        (["x", 5, "y"], r"\[5\] are not non-empty strings"),
+        (["x", "", "y"], "non-empty"),
     ],
 )
 def test_bad_ids(ids: Any, message: str) -> None:
@@ -352,51 +288,26 @@ def test_bad_ids(ids: Any, message: str) -> None:
     index.add(CORPUS[:3], ["x", "y", "z"])  # the refused ids are free
 
 
-def test_other_bad_input(tmp_path: Path) -> None:
-    for settings, message in (
-        ({"kind": "tree"}, "'tree' is unknown"),
-        ({"metric": "l2"}, "'l2' is unknown"),
-        ({"dim": 0}, "dim=0"),
-        ({"nlist": 0}, "nlist=0"),
-        ({"nprobe": 0}, "nprobe=0"),
-        ({"m": -1}, "m=-1"),
-        ({"ef_search": 0}, "ef_search=0"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            FaissIndex(**({"dim": DIM} | settings))
-    empty = FaissIndex(DIM)
-    with pytest.raises(ValueError, match="chunk=0"):
-        empty.add(CORPUS[:1], ["a"], chunk=0)
-    with pytest.raises(ValueError, match="empty"):
-        empty.search(QUERIES, 1)
-    with pytest.raises(ValueError, match="empty"):
-        empty.save(tmp_path)
-    index = filled(10)
-    with pytest.raises(ValueError, match="k=0"):
-        index.search(QUERIES, 0)
-    with pytest.raises(ValueError, match="chunk=0"):
-        index.search(QUERIES, 1, chunk=0)
-
-
-def test_ids_may_be_any_sequence_and_nothing_half_is_stored() -> None:
-    index = FaissIndex(CORPUS.shape[1])
-    index.add(CORPUS[:3], {"a": 1, "b": 2, "c": 3}.keys())  # type: ignore[arg-type]
-    assert list(index.ids) == ["a", "b", "c"]
-    with pytest.raises(ValueError, match="single str 'xyz'"):
-        index.add(CORPUS[:3], "xyz")
-    assert len(index) == 3
-
-
-def test_settings_that_crash_the_engine_are_refused() -> None:
-    with pytest.raises(ValueError, match="m=1 must be at least 2"):
-        FaissIndex(4, kind="hnsw", m=1)
-    index = FaissIndex(CORPUS.shape[1], kind="ivf", nlist=4)
-    index.add(CORPUS[:300], names(300))
-    index.nprobe = 0
-    with pytest.raises(ValueError, match="nprobe=0"):
-        index.search(QUERIES, 3)
-    index.nprobe = 4
-    assert index.search(QUERIES, np.int64(3)).rows.shape[1] == 3  # type: ignore[arg-type]
-    for k in (0, True, 2.0):
-        with pytest.raises(ValueError, match=f"k={k}"):
-            index.search(QUERIES, k)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: FaissIndex(DIM, metric="l2"), ValueError, "'l2' is unknown"),  # type: ignore[arg-type]
+        (lambda: FaissIndex(0), ValueError, "dim=0"),
+        (lambda: FaissIndex(DIM, "tree"), RuntimeError, "tree"),
+        (lambda: FaissIndex(DIM, search="nprobe=3"), RuntimeError, "nprobe"),
+        (lambda: filled(10, factory="IVF20,Flat"), RuntimeError, "training points"),
+        (lambda: filled(99, factory="IVF2,Flat", search="nprobe=0").search(QUERIES, 1),
+         RuntimeError, "nprobe"),
+        (lambda: FaissIndex(DIM).search(QUERIES, 1), ValueError, "empty"),
+        (lambda: FaissIndex(DIM).save("nowhere"), ValueError, "empty"),
+        (lambda: filled(10).search(QUERIES, 0), ValueError, "k=0"),
+        (lambda: filled(10).vectors(np.array([3, -1])), ValueError, r"rows \[-1\]"),
+        (lambda: filled(10).vectors(np.array([0, 10])), ValueError, r"rows \[10\]"),
+        (lambda: filled(10).vectors(np.array([1.0])), ValueError, "integers"),
+        (lambda: filled(10).vectors(np.array([[1]])), ValueError, r"\(1, 1\)"),
+        (lambda: filled(10).rows(["doc 3", "x", "y"]), ValueError, r"ids \['x', 'y'\]"),
+    ],
+)  # fmt: skip
+def test_other_bad_input(call: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        call()

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import ir_measures
 import numpy as np
@@ -17,7 +18,7 @@ from scipy.stats import binom, permutation_test
 from amer_lite.datasets.types import Example, Run
 from amer_lite.evaluation import trec
 from amer_lite.evaluation.metrics import (
-    Scores,
+    PerQuery,
     bootstrap_difference,
     bootstrap_mean,
     mcnemar_exact,
@@ -28,7 +29,7 @@ from amer_lite.evaluation.metrics import (
     sign_flip,
 )
 
-Measure = Callable[[Run, Sequence[Example], int], Scores]
+Measure = Callable[[Run, Sequence[Example], int], PerQuery]
 MEASURES: list[Measure] = [mrecall, recall, precision, ndcg]
 
 
@@ -135,15 +136,16 @@ def test_scores_follow_the_order_of_the_examples() -> None:
 @pytest.mark.parametrize("measure", MEASURES)
 def test_measures_refuse_bad_input(measure: Measure) -> None:
     examples = [Example("q1", "text", ["a"])]
-    with pytest.raises(ValueError, match="k must be at least 1, got 0"):
-        measure(Run({"q1": ["a"]}), examples, 0)
-    with pytest.raises(ValueError, match="no examples"):
-        measure(Run({"q1": ["a"]}), [], 5)
-    with pytest.raises(ValueError, match="no ranking for query 'q1'"):
-        measure(Run({"q2": ["a"]}), examples, 5)
-    assert measure(Run({"q1": []}), examples, 5) == [
-        0
-    ]  # an empty answer is a bad one, not an error
+    run = Run({"q1": ["a"]})
+    bad: list[tuple[Any, str]] = [
+        ((run, examples, 0), "k must be at least 1"),
+        ((run, [], 5), "no examples"),
+        ((Run({"q2": ["a"]}), examples, 5), "no ranking for query 'q1'"),
+    ]
+    for arguments, message in bad:
+        with pytest.raises(ValueError, match=message):
+            measure(*arguments)
+    assert measure(Run({"q1": []}), examples, 5) == [0]  # an empty answer is a bad one, no error
 
 
 # --- tests and intervals --------------------------------------------------------------------------
@@ -271,7 +273,16 @@ def test_the_generator_alone_decides() -> None:
         assert first == again != other
 
 
-def test_statistics_refuse_bad_input() -> None:
+@pytest.mark.parametrize(
+    ("a", "b", "message"),
+    [
+        ([0, 1], [0], "paired by query, got 2 and 1"),
+        ([], [], "non-empty"),
+        ([[0, 1]], [[0, 1]], "non-empty"),
+        ([0, 1], [0, math.nan], r"b\[1\] is nan"),
+    ],
+)
+def test_bad_pairs_are_refused(a: Any, b: Any, message: str) -> None:
     rng = np.random.default_rng(0)
     calls: list[Callable[..., object]] = [
         mcnemar_exact,
@@ -279,20 +290,20 @@ def test_statistics_refuse_bad_input() -> None:
         lambda a, b: bootstrap_difference(a, b, 9, 0.9, rng),
     ]
     for call in calls:
-        with pytest.raises(ValueError, match="paired by query, got 2 and 1"):
-            call([0, 1], [0])
-        with pytest.raises(ValueError, match="non-empty"):
-            call([], [])
-        with pytest.raises(ValueError, match="non-empty"):
-            call([[0, 1]], [[0, 1]])
-        with pytest.raises(ValueError, match=r"b\[1\] is nan"):
-            call([0, 1], [0, math.nan])
-    with pytest.raises(ValueError, match=r"a must hold 0 and 1 only, found 0\.5"):
-        mcnemar_exact([0.5, 1], [0, 1])
-    with pytest.raises(ValueError, match="n must be at least 1, got 0"):
-        sign_flip([1], [0], 0, rng)
-    with pytest.raises(ValueError, match="n must be at least 1, got 0"):
-        bootstrap_mean([1], 0, 0.9, rng)
-    for level in (0, 1, math.nan):
-        with pytest.raises(ValueError, match="level"):
-            bootstrap_mean([1], 9, level, rng)
+        with pytest.raises(ValueError, match=message):
+            call(a, b)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda rng: mcnemar_exact([0.5, 1], [0, 1]), "0 and 1 only"),
+        (lambda rng: sign_flip([1], [0], 0, rng), "n must be at least 1"),
+        (lambda rng: bootstrap_mean([1], 0, 0.9, rng), "n must be at least 1"),
+        (lambda rng: bootstrap_mean([1], 9, 0, rng), "level"),
+        (lambda rng: bootstrap_mean([1], 9, math.nan, rng), "level"),
+    ],
+)
+def test_bad_settings_are_refused(call: Callable[..., object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call(np.random.default_rng(0))

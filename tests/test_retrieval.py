@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any, get_args
+
 import numpy as np
 import pytest
 import torch
@@ -14,11 +16,16 @@ from amer_lite.search.faiss import FaissIndex
 from amer_lite.search.retrieve import Merge, as_run, evaluator, retrieve, search_and_merge
 
 DIM = 8
+MERGES: tuple[Merge, ...] = get_args(Merge)
 
 
 def unit(*shape: int, seed: int) -> NDArray[np.float32]:
     x = np.random.default_rng(seed).normal(size=shape).astype(np.float32)
     return x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+
+def asked(queries: str) -> list[Example]:
+    return [Example(query, query, ["d1"]) for query in queries]
 
 
 @pytest.fixture(scope="module")
@@ -28,46 +35,30 @@ def index() -> FaissIndex:
     return index
 
 
-def test_every_merge_is_the_one_of_its_name(index: FaissIndex) -> None:
+@pytest.mark.parametrize("tau", [None, 0.01, 10.0])
+def test_every_merge_is_the_one_of_its_name(index: FaissIndex, tau: float | None) -> None:
     vectors = unit(20, 3, DIM, seed=1)
-    documents = index.vectors(np.arange(300))
-    scores = np.einsum("bmd,nd->bmn", vectors, documents)
+    scores = np.einsum("bmd,nd->bmn", vectors, index.vectors(np.arange(300)))
     rows = np.argsort(-scores, axis=-1)[:, :, :15]
     top = np.take_along_axis(scores, rows, -1)
+    warm = {} if tau is None else {"tau": tau}
     expected = {
         "round_robin": merging.round_robin(rows, 10),
         "max_score": merging.max_score(top, rows, 10),
         "rrf": merging.rrf(rows, 10),
-        "soft_sum": merging.soft_sum(rows, vectors, index.vectors, 10),
-        "mixture": merging.mixture(top, rows, 10),
+        "soft_sum": merging.soft_sum(rows, vectors, index.vectors, 10, **warm),
+        "mixture": merging.mixture(top, rows, 10, **warm),
     }
-    names: tuple[Merge, ...] = ("round_robin", "max_score", "rrf", "soft_sum", "mixture")
-    for name in names:
-        merged = search_and_merge(index, vectors, 10, merge=name, depth=15)
+    for name in MERGES:
+        merged = search_and_merge(index, vectors, 10, merge=name, depth=15, tau=tau)
         np.testing.assert_array_equal(merged.rows, expected[name].rows, err_msg=name)
         np.testing.assert_array_equal(merged.found_by, expected[name].found_by, err_msg=name)
-
-
-def test_tau_reaches_the_merges_that_have_one(index: FaissIndex) -> None:
-    vectors = unit(20, 3, DIM, seed=1)
-    hits = index.search(vectors.reshape(60, DIM), 15)
-    rows, scores = hits.rows.reshape(20, 3, 15), hits.scores.reshape(20, 3, 15)
-    for tau in (0.01, 10.0):
-        expected: dict[Merge, merging.Merged] = {
-            "mixture": merging.mixture(scores, rows, 10, tau),
-            "soft_sum": merging.soft_sum(rows, vectors, index.vectors, 10, tau),
-            "rrf": merging.rrf(rows, 10),
-        }
-        for name, wanted in expected.items():
-            merged = search_and_merge(index, vectors, 10, merge=name, depth=15, tau=tau)
-            np.testing.assert_array_equal(merged.rows, wanted.rows, err_msg=name)
 
 
 def test_one_vector_is_plain_search_whatever_the_merge(index: FaissIndex) -> None:
     vectors = unit(20, 1, DIM, seed=1)
     plain = index.search(vectors[:, 0], 10).rows
-    names: tuple[Merge, ...] = ("round_robin", "max_score", "rrf", "soft_sum", "mixture")
-    for name in names:
+    for name in MERGES:
         merged = search_and_merge(index, vectors, 10, merge=name)
         np.testing.assert_array_equal(merged.rows, plain)
         assert (merged.found_by == 0).all()
@@ -80,7 +71,7 @@ def test_retrieve_searches_with_what_the_model_generates(index: FaissIndex) -> N
     merged = retrieve(model, index, prefix, m=3, k=7)
     expected = search_and_merge(index, model.generate(prefix, 3).numpy(), 7)
     np.testing.assert_array_equal(merged.rows, expected.rows)
-    run = as_run(merged, index, list("abcde"))
+    run = as_run(merged, index, asked("abcde"))
     assert run.rankings["c"] == [f"d{row}" for row in merged.rows[2]]
     # Golds that are the first 7 of everybody's ranking, but for one query that has a foreign one.
     golds = {query: list(ranking) for query, ranking in run.rankings.items()}
@@ -93,46 +84,57 @@ def test_empty_places_are_no_documents(index: FaissIndex) -> None:
     small = FaissIndex(DIM)
     small.add(unit(2, DIM, seed=0), ["a", "b"])
     merged = search_and_merge(small, unit(1, 3, DIM, seed=1), 5)
-    assert set(as_run(merged, small, ["q"]).rankings["q"]) == {"a", "b"}
-
-
-def test_bad_input_is_named(index: FaissIndex) -> None:
-    vectors = unit(2, 3, DIM, seed=1)
-    with pytest.raises(ValueError, match="merge 'sum' is unknown; choose one of round_robin"):
-        search_and_merge(index, vectors, 5, merge="sum")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="k=0"):
-        search_and_merge(index, vectors, 0)
-    with pytest.raises(ValueError, match="k=0"):
-        search_and_merge(index, vectors, 5, depth=0)
-    with pytest.raises(ValueError, match=r"expected \(B, m, 8\)"):
-        search_and_merge(index, vectors[..., :3], 5)
-    with pytest.raises(ValueError, match="1 query ids for 2 rankings"):
-        as_run(search_and_merge(index, vectors, 5), index, ["q"])
+    assert set(as_run(merged, small, asked("q")).rankings["q"]) == {"a", "b"}
 
 
 def test_lengths_do_not_matter_under_cosine(index: FaissIndex) -> None:
     vectors = unit(20, 3, DIM, seed=1)
     longer = vectors * np.array([1, 10, 0.1], np.float32)[:, None]
-    names: tuple[Merge, ...] = ("round_robin", "max_score", "rrf", "soft_sum", "mixture")
-    for name in names:
+    for name in MERGES:
         same = search_and_merge(index, vectors, 10, merge=name).rows
         np.testing.assert_array_equal(search_and_merge(index, longer, 10, merge=name).rows, same)
 
 
-def test_an_evaluator_checks_before_the_training_starts(index: FaissIndex) -> None:
+VECTORS = unit(2, 3, DIM, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("vectors", "change", "message"),
+    [
+        (VECTORS, {"merge": "sum"}, "merge 'sum' is unknown; choose one of round_robin"),
+        (VECTORS, {"k": 0}, "k=0"),
+        (VECTORS, {"depth": 0}, "k=0"),
+        (VECTORS[..., :3], {}, r"expected \(B, m, 8\)"),
+    ],
+)
+def test_a_bad_search_is_named(
+    index: FaissIndex, vectors: Any, change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        search_and_merge(index, vectors, **{"k": 5, **change})
+
+
+@pytest.mark.parametrize("queries", ["q", "pqr", "qq"])
+def test_a_run_needs_one_example_per_ranking(index: FaissIndex, queries: str) -> None:
+    with pytest.raises(ValueError, match=r"distinct ids|zip"):
+        as_run(search_and_merge(index, VECTORS, 5), index, asked(queries))
+
+
+@pytest.mark.parametrize(
+    ("golds", "change", "message"),
+    [
+        (["d1", "d2"], {"m": 0}, "m=0"),
+        (["d1", "d2"], {"k": 0}, "k=0"),
+        (["d1", "d2"], {"merge": "sum"}, "merge 'sum' is unknown"),
+        (["d1", "d2"], {"merge": "mixture", "tau": 0.0}, "tau=0"),
+        (["d1"], {}, "1 examples for 2 queries"),
+        (["d1", "nowhere"], {}, r"ids \['nowhere'\] are not in the index"),
+    ],
+)
+def test_an_evaluator_checks_before_the_training_starts(
+    index: FaissIndex, golds: list[str], change: dict[str, Any], message: str
+) -> None:
     prefix = Prefix(torch.randn(2, 3, 6), torch.ones(2, 3, dtype=torch.bool))
-    examples = [Example("a", "a", ["d1"]), Example("b", "b", ["d2"])]
-    for change, message in (
-        ({"m": 0}, "m=0"),
-        ({"k": 0}, "k=0"),
-        ({"merge": "sum"}, "merge 'sum' is unknown"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            evaluator(index, prefix, examples, **{"m": 1, "k": 1, **change})  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="1 examples for 2 queries"):
-        evaluator(index, prefix, examples[:1], m=1, k=1)
-    with pytest.raises(ValueError, match=r"golds \['nowhere'\] of 'c' are not in the index"):
-        evaluator(index, prefix, [examples[0], Example("c", "c", ["nowhere"])], m=1, k=1)
-    merged = search_and_merge(index, unit(2, 1, DIM, seed=0), 3)
-    with pytest.raises(ValueError, match="query id 'q' stands twice"):
-        as_run(merged, index, ["q", "q"])
+    examples = [Example(f"q{doc}", "text", [doc]) for doc in golds]
+    with pytest.raises(ValueError, match=message):
+        evaluator(index, prefix, examples, **{"m": 1, "k": 1, **change})

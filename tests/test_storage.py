@@ -68,7 +68,7 @@ def test_only_our_own_leftovers_are_cleaned_up(tmp_path: Path) -> None:
     save()
     (tmp_path / "a-backup.txt").write_text("the user's")
     (tmp_path / "a-0123456789ab.txt").write_text("of a writer that was killed")
-    (tmp_path / "a.txt.tmp-abc").write_text("of a writer that was killed")
+    (tmp_path / "a-0123456789ab.txt.tmp-abc").write_text("of a writer that was killed")
     save()
     assert {path.name.split("-")[0] for path in tmp_path.iterdir()} == {"manifest.json", "a"}
     assert len(list(tmp_path.iterdir())) == 3 and (tmp_path / "a-backup.txt").exists()

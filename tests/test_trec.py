@@ -95,25 +95,20 @@ def test_a_query_without_documents_cannot_be_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "message"),
+    ("read", "first", "line", "message"),
     [
-        ("q Q0 a 1 2", "expected 6 columns, found 5"),
-        ("q Q0 a b 1 2 t", "expected 6 columns, found 7"),
-        ("q Q0 a 1 high t", "finite number, found 'high'"),
-        ("q Q0 a 1 nan t", "finite number, found 'nan'"),
-        ("q Q0 first 1 3 t", "'first' stands twice"),
+        (read_run, "q Q0 first 1 2 t", "q Q0 a 1 2", "6 columns, found 5"),
+        (read_run, "q Q0 first 1 2 t", "q Q0 a b 1 2 t", "6 columns, found 7"),
+        (read_run, "q Q0 first 1 2 t", "q Q0 a 1 high t", "found 'high'"),
+        (read_run, "q Q0 first 1 2 t", "q Q0 a 1 nan t", "found 'nan'"),
+        (read_run, "q Q0 first 1 2 t", "q Q0 first 1 3 t", "'first' stands twice"),
+        (read_qrels, "q 0 a 1", "q 0 a", "4 columns"),
+        (read_qrels, "q 0 a 1", "q 0 a 0.5", r"found '0\.5'"),
     ],
 )
-def test_malformed_run(line: str, message: str, tmp_path: Path) -> None:
-    (tmp_path / "bad.run").write_text(f"q Q0 first 1 2 t\n{line}\n")
-    with pytest.raises(ValueError, match=rf"bad\.run:2: .*{message}"):
-        read_run(tmp_path / "bad.run")
-
-
-@pytest.mark.parametrize(
-    ("line", "message"), [("q 0 a", "expected 4 columns"), ("q 0 a 0.5", "found '0.5'")]
-)
-def test_malformed_qrels(line: str, message: str, tmp_path: Path) -> None:
-    (tmp_path / "bad.qrels").write_text(f"q 0 a 1\n\n{line}\n")
-    with pytest.raises(ValueError, match=rf"bad\.qrels:3: .*{message}"):
-        read_qrels(tmp_path / "bad.qrels")
+def test_malformed_lines_are_named(
+    read: Callable[[Path], object], first: str, line: str, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "bad").write_text(f"{first}\n\n{line}\n")
+    with pytest.raises(ValueError, match=rf"bad:3: .*{message}"):
+        read(tmp_path / "bad")

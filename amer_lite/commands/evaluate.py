@@ -13,7 +13,7 @@ from amer_lite.commands import stages
 from amer_lite.commands.config import Config, Evaluation
 from amer_lite.datasets.types import Example
 from amer_lite.evaluation import metrics, trec
-from amer_lite.evaluation.metrics import Scores
+from amer_lite.evaluation.metrics import PerQuery
 from amer_lite.storage import write_text
 
 LEVEL = 0.95
@@ -81,7 +81,7 @@ def _scores(path: Path, settings: Evaluation) -> dict[tuple[str, int], dict[str,
     found: dict[tuple[str, int], dict[str, float]] = {}
     for name in settings.metrics:
         for k in settings.at:
-            values: Scores = getattr(metrics, name)(run, examples, k)
+            values: PerQuery = getattr(metrics, name)(run, examples, k)
             found[name, k] = dict(zip(golds, values.tolist(), strict=True))
     return found
 

@@ -65,7 +65,7 @@ def trainable(config: Config, task: Task, index: ShardIndex) -> dict[str, list[E
             ]
             for name, part in examples.items()
         }
-    rows = index.rows(doc for part in examples.values() for e in part for doc in e.gold_ids)
+    rows = index.known(doc for part in examples.values() for e in part for doc in e.gold_ids)
     kept = {name: in_index(part, rows) for name, part in examples.items()}
     if empty := [name for name, part in kept.items() if not part]:
         raise ValueError(f"no question of {empty} has a gold among the {len(index):,} passages")

@@ -59,7 +59,7 @@ def retrieve(config: Config, untrained: bool = False) -> str:
             depth=wanted.depth,
             tau=config.tau,
         )
-        run = as_run(merged, index, [example.id for example in examples])
+        run = as_run(merged, index, examples)
     if task.answers is not None:
         examples = golds.judged(task, examples, run.rankings)
     runs = Path(config.folder) / "runs"

@@ -94,7 +94,7 @@ def _data(
     config: Config, index: ShardIndex, examples: Sequence[Example], read: Reader
 ) -> TrainData:
     """Training questions against their golds and a pool of other passages: never all of them."""
-    rows = index.rows(doc for example in examples for doc in example.gold_ids)
+    rows = index.known(doc for example in examples for doc in example.gold_ids)
     targets = golds.targets(examples, rows)
     drawn = golds.pool(index, config.train.pool, config.train.recipe.seed)
     used = np.unique(np.concatenate([drawn, *map(np.asarray, targets)]).astype(np.int64))
@@ -118,13 +118,13 @@ def _score(
 ) -> Callable[[AMER], float]:
     """Recall on dev, searching the whole corpus."""
     prefix = read([example.query for example in examples])
-    names, wanted = [example.id for example in examples], config.retrieve
+    wanted = config.retrieve
 
     def score(model: AMER) -> float:
         merged = retrieve(
             model, index, prefix, m=wanted.m, k=config.train.k, merge=wanted.merge, tau=config.tau
         )
-        run = as_run(merged, index, names)
+        run = as_run(merged, index, examples)
         return float(metrics.recall(run, examples, config.train.k).mean())
 
     return score

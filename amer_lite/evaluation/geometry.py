@@ -15,30 +15,31 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.optimize import nnls
 from scipy.stats import beta
 
+from amer_lite.evaluation.metrics import PerQuery
 from amer_lite.search.index import VectorIndex
 
-Vectors = NDArray[np.floating[Any]]  # read as float64, returned as float32
+Points = NDArray[np.floating[Any]]  # read as float64, returned as float32
 Mask = NDArray[np.bool_]
-Measures = NDArray[np.float64]
 
 
-def gold_cosine(golds: Vectors, gold_mask: Mask | None = None) -> Measures:
+def gold_cosine(golds: Points, gold_mask: Mask | None = None) -> PerQuery:
     """Mean cosine between two different golds of a query, (B,); NaN for a single gold."""
-    points, mask = _checked(golds, gold_mask)
+    points, mask = _unit_points(golds, gold_mask)
     return _mean_cosine(points, mask)
 
 
-def diameter(golds: Vectors, gold_mask: Mask | None = None) -> Measures:
+def diameter(golds: Points, gold_mask: Mask | None = None) -> PerQuery:
     """D, the greatest Euclidean distance between two golds of a query on the unit sphere, (B,)."""
-    points, mask = _checked(golds, gold_mask)
+    points, mask = _unit_points(golds, gold_mask)
     cosine = np.einsum("bnd,bmd->bnm", points, points)
-    cosine[~(mask[:, :, None] & mask[:, None, :])] = 1
+    different = ~np.eye(mask.shape[1], dtype=bool)
+    cosine[~(mask[:, :, None] & mask[:, None, :] & different)] = 1
     return np.sqrt(np.maximum(0, 2 - 2 * cosine.min((1, 2)).clip(-1, 1)))
 
 
 def rho(
-    golds: Vectors, index: VectorIndex, ks: Sequence[int], gold_mask: Mask | None = None
-) -> Measures:
+    golds: Points, index: VectorIndex, ks: Sequence[int], gold_mask: Mask | None = None
+) -> PerQuery:
     """ρ = D / r_k at several k; r_k is the distance from the centroid to its k-th document.
 
     The k documents nearest to a point lie in the ball of radius r_k around it, and two points of a
@@ -52,9 +53,6 @@ def rho(
 
     Returns:
         (B, len(ks)); infinite where D > 0 and r_k = 0.
-
-    Raises:
-        ValueError: an index of another metric, a k that is out of range, bad golds.
     """
     if index.metric != "cosine":
         raise ValueError(f"rho: needs an index with metric cosine, got {index.metric!r}")
@@ -73,40 +71,31 @@ def competition(dim: int, documents: int, k: int) -> float:
     What a gold must reach to stand in the top k of any vector, if the corpus has no structure:
     (1 + cosine) / 2 of a random direction has a Beta((d − 1) / 2, (d − 1) / 2) distribution.
 
-    Args:
-        dim: dimension d ≥ 2.
-        documents: in the corpus.
-        k: places, from 1 to ``documents``.
-
-    Raises:
-        ValueError: an argument out of range.
+    Needs d = dim ≥ 2 and 1 ≤ k ≤ documents.
     """
     if dim < 2 or not 1 <= k <= documents:
-        raise ValueError(
-            f"competition: needs dim ≥ 2 and 1 ≤ k ≤ documents, got dim={dim}, "
-            f"documents={documents}, k={k}"
-        )
+        raise ValueError(f"competition: dim={dim}, documents={documents}, k={k} out of range")
     return float(1 - 2 * beta.ppf(k / documents, (dim - 1) / 2, (dim - 1) / 2))
 
 
-def centroid(golds: Vectors, gold_mask: Mask | None = None) -> Vectors:
+def centroid(golds: Points, gold_mask: Mask | None = None) -> Points:
     """The normalised mean of the golds, (B, d); a gold itself where they cancel."""
-    points, mask = _checked(golds, gold_mask)
+    points, mask = _unit_points(golds, gold_mask)
     return _directions(np.einsum("bn,bnd->bd", mask, points), points, mask)
 
 
-def equalised(golds: Vectors, gold_mask: Mask | None = None) -> Vectors:
+def equalised(golds: Points, gold_mask: Mask | None = None) -> Points:
     """The vector with the same score on every gold, and the least length: G⁺1 normalised, (B, d).
 
     Where no vector scores all golds alike it is the one that comes nearest in least squares; where
     that is zero, because the golds cancel, a gold itself.
     """
-    points, mask = _checked(golds, gold_mask)
+    points, mask = _unit_points(golds, gold_mask)
     ones = mask[..., None].astype(np.float64)
     return _directions((np.linalg.pinv(points) @ ones)[..., 0], points, mask)
 
 
-def smallest_cap(golds: Vectors, gold_mask: Mask | None = None) -> tuple[Vectors, Measures]:
+def smallest_cap(golds: Points, gold_mask: Mask | None = None) -> tuple[Points, PerQuery]:
     """The vector whose least similar gold is as similar as can be: centre of the smallest cap.
 
     It is the direction of the point nearest to the origin in the golds' convex hull, found exactly
@@ -117,7 +106,7 @@ def smallest_cap(golds: Vectors, gold_mask: Mask | None = None) -> tuple[Vectors
         Vectors (B, d), and the cosine of each with its least similar gold (B,). Where no vector has
         a positive cosine with every gold, as for opposite golds, the vector is the centroid.
     """
-    points, mask = _checked(golds, gold_mask)
+    points, mask = _unit_points(golds, gold_mask)
     out = centroid(golds, gold_mask).astype(np.float64)
     for b, (rows, real) in enumerate(zip(points, mask, strict=True)):
         basis, inside = np.linalg.qr(rows[real].T)  # the golds in the space that they span
@@ -133,14 +122,14 @@ def smallest_cap(golds: Vectors, gold_mask: Mask | None = None) -> tuple[Vectors
 
 
 def best_vector(
-    golds: Vectors,
+    golds: Points,
     index: VectorIndex,
     k: int,
     gold_mask: Mask | None = None,
     *,
     steps: int = 30,
     step_size: float = 0.3,
-) -> Vectors:
+) -> Points:
     """One vector per query, moved by search until the golds are in its top k or ``steps`` end.
 
     Starts at the centre of the smallest cap. Each step searches the corpus and moves towards the
@@ -158,7 +147,7 @@ def best_vector(
         (B, d), the best vector met on the way: greatest margin of the least similar gold over the
         document behind the k-th.
     """
-    points, mask = _checked(golds, gold_mask)
+    points, mask = _unit_points(golds, gold_mask)
     if k < mask.sum(1).max():
         raise ValueError(f"best_vector: k={k} cannot hold {mask.sum(1).max()} golds")
     vectors = smallest_cap(golds, gold_mask)[0]
@@ -183,13 +172,13 @@ def best_vector(
     return best
 
 
-def set_oracle(golds: Vectors, m: int, gold_mask: Mask | None = None) -> Vectors:
+def set_oracle(golds: Points, m: int, gold_mask: Mask | None = None) -> Points:
     """m vectors that hold the golds together, (B, m, d): one smallest cap for each group of golds.
 
     Groups are those of complete linkage, which keeps the widest group narrow. With m ≥ n each gold
     is its own vector; vectors to spare repeat the first.
     """
-    points, mask = _checked(golds, gold_mask)
+    points, mask = _unit_points(golds, gold_mask)
     if m < 1:
         raise ValueError(f"set_oracle: m must be ≥ 1, got {m}")
     group = np.zeros(mask.shape, np.int64)
@@ -204,54 +193,43 @@ def set_oracle(golds: Vectors, m: int, gold_mask: Mask | None = None) -> Vectors
     return vectors.reshape(len(points), m, -1)
 
 
-def vector_cosine(vectors: Vectors) -> Measures:
-    """Mean cosine between two different vectors of a query, (B,); 1 when all are the same.
-
-    Args:
-        vectors: (B, m ≥ 2, d), emitted vectors.
-    """
-    points, mask = _checked(vectors, None)
+def vector_cosine(vectors: Points) -> PerQuery:
+    """Mean cosine between two of the vectors (B, m ≥ 2, d) of a query, (B,); 1 if all are alike."""
+    points, mask = _unit_points(vectors, None)
     if points.shape[1] < 2:
         raise ValueError("vector_cosine: needs at least two vectors a query, got one")
     return _mean_cosine(points, mask)
 
 
-def effective_number(vectors: Vectors) -> Measures:
-    """How many different directions m vectors take, (B,): from 1 (collapse) to m (orthogonal).
+def effective_number(vectors: Points) -> PerQuery:
+    """How many directions vectors (B, m, d) take, (B,): from 1 (collapse) to m (orthogonal).
 
     exp of the entropy of the Gram matrix's normalised eigenvalues (effective rank, Roy and Vetterli
     2007).
-
-    Args:
-        vectors: (B, m, d), emitted vectors.
     """
-    points, _ = _checked(vectors, None)
+    points, _ = _unit_points(vectors, None)
     share = np.linalg.eigvalsh(np.einsum("bnd,bmd->bnm", points, points)).clip(0)
     share /= share.sum(1, keepdims=True)
     entropy = -(share * np.log(np.where(share > 0, share, 1))).sum(1)
     return np.exp(entropy)
 
 
-def same_top(rows: NDArray[np.int64]) -> Measures:
-    """Share of a query's vectors whose first document is the most frequent one, (B,).
-
-    Args:
-        rows: (B, m), the first hit of each vector.
-    """
+def same_top(rows: NDArray[np.int64]) -> PerQuery:
+    """Share of a query's first hits, rows (B, m), that are the most frequent one, (B,)."""
     rows = np.asarray(rows)
     if rows.ndim != 2 or not rows.size or rows.dtype.kind not in "iu":
         raise ValueError(f"same_top: expected integers (B, m), got {rows.dtype} {rows.shape}")
     return (rows[:, :, None] == rows[:, None, :]).mean(2).max(1)
 
 
-def _mean_cosine(points: Measures, mask: Mask) -> Measures:
+def _mean_cosine(points: Points, mask: Mask) -> PerQuery:
     count = mask.sum(1)
     total = np.square(np.einsum("bn,bnd->bd", mask, points)).sum(1)  # n + the sum over pairs
-    with np.errstate(invalid="ignore"):
-        return (total - count) / (count * (count - 1))
+    alone = np.full(len(count), np.nan)
+    return np.divide(total - count, count * (count - 1), out=alone, where=count > 1)
 
 
-def _directions(found: Measures, points: Measures, mask: Mask) -> Vectors:
+def _directions(found: Points, points: Points, mask: Mask) -> Points:
     """``found`` normalised; the first gold where it is zero up to rounding."""
     length = np.linalg.norm(found, axis=1, keepdims=True)
     first = points[np.arange(len(points)), mask.argmax(1)]
@@ -259,7 +237,7 @@ def _directions(found: Measures, points: Measures, mask: Mask) -> Vectors:
     return unit.astype(np.float32)
 
 
-def _checked(golds: Vectors, gold_mask: Mask | None) -> tuple[Measures, Mask]:
+def _unit_points(golds: Points, gold_mask: Mask | None) -> tuple[Points, Mask]:
     """Unit vectors in float64, zero on padding, and the mask."""
     points = np.asarray(golds, np.float64)
     if points.ndim != 3 or 0 in points.shape:

@@ -1,9 +1,15 @@
 """Retrieval measures per query, and paired tests.
 
-Every measure returns one float64 per example, in the order of the examples, so that two systems can
-be compared query by query. Golds are *answers*: an answer is found at the first rank that holds any
-of its documents, and counts once; a later document of a found answer is not relevant again. When
-every answer has one document, Recall, Precision and nDCG are those of trec_eval.
+Every measure takes a run, examples and k, and returns one float64 per example, in the order of the
+examples, so that two systems can be compared query by query. Golds are *answers*: an answer is
+found at the first rank that holds any of its documents, and counts once; a later document of a
+found answer is not relevant again. When every answer has one document, Recall, Precision and nDCG
+are those of trec_eval.
+
+Measures raise ValueError for k < 1, no examples, or an example whose query the run does not rank;
+other queries of the run are ignored, and a ranking shorter than k is as if filled up with
+irrelevant documents. Tests and intervals take arrays (Q,) of such values, and raise ValueError for
+those that are empty, not finite or of different lengths, and for arguments out of range.
 """
 
 from __future__ import annotations
@@ -15,12 +21,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from amer_lite.datasets.types import Example, Run
 
-Scores = NDArray[np.float64]
+PerQuery = NDArray[np.float64]
 
 _CHUNK = 1 << 22  # cells of a resampling table that are in memory at a time
-
-
-# --- measures -------------------------------------------------------------------------------------
 
 
 def _found(
@@ -36,10 +39,7 @@ def _found(
     for row, example in zip(new, examples, strict=True):
         ranking = run.rankings.get(example.id)
         if ranking is None:
-            raise ValueError(
-                f"the run has no ranking for query {example.id!r} ({len(run.rankings)} queries in "
-                f"the run, {len(examples)} examples); search all examples, or evaluate fewer"
-            )
+            raise ValueError(f"the run has no ranking for query {example.id!r}")
         answers: dict[str, list[int]] = {}
         for number, answer in enumerate(example.golds):
             for doc in answer:
@@ -52,54 +52,31 @@ def _found(
     return new, np.array([len(example.golds) for example in examples], dtype=np.int64)
 
 
-def mrecall(run: Run, examples: Sequence[Example], k: int) -> Scores:
+def mrecall(run: Run, examples: Sequence[Example], k: int) -> PerQuery:
     """MRecall@k (Min et al., EMNLP 2021): 1 if all answers are found in the top k, else 0.
 
     A query with more than k answers needs k of them.
-
-    Args:
-        run: must rank something for the query of every example; other queries are ignored.
-        examples: at least one.
-        k: at least 1; shorter rankings are as if filled up with irrelevant documents.
-
-    Returns:
-        (Q,) float64 of 0 and 1, in the order of ``examples``.
-
-    Raises:
-        ValueError: k < 1, no examples, or a query that the run lacks.
     """
     new, answers = _found(run, examples, k)
     return (new.sum(axis=1) >= np.minimum(answers, k)).astype(np.float64)
 
 
-def recall(run: Run, examples: Sequence[Example], k: int) -> Scores:
-    """Recall@k: the share of the answers found in the top k. Arguments as for `mrecall`.
-
-    Returns:
-        (Q,) float64 in [0, 1].
-    """
+def recall(run: Run, examples: Sequence[Example], k: int) -> PerQuery:
+    """Recall@k: the share of the answers found in the top k."""
     new, answers = _found(run, examples, k)
     return new.sum(axis=1) / answers
 
 
-def precision(run: Run, examples: Sequence[Example], k: int) -> Scores:
-    """Precision@k: the share of the first k ranks that bring a new answer; see `mrecall`.
-
-    Returns:
-        (Q,) float64 in [0, 1]; the divisor is k even if fewer documents were ranked.
-    """
+def precision(run: Run, examples: Sequence[Example], k: int) -> PerQuery:
+    """Precision@k: the share of k ranks that bring a new answer, even if fewer were ranked."""
     new, _ = _found(run, examples, k)
     return (new > 0).sum(axis=1) / k
 
 
-def ndcg(run: Run, examples: Sequence[Example], k: int) -> Scores:
+def ndcg(run: Run, examples: Sequence[Example], k: int) -> PerQuery:
     """nDCG@k (Järvelin and Kekäläinen, TOIS 2002) with gain 1 for a rank that brings a new answer.
 
-    The ideal ranking brings one at each of its first min(k, answers) ranks. Arguments as for
-    `mrecall`.
-
-    Returns:
-        (Q,) float64 in [0, 1].
+    The ideal ranking brings one at each of its first min(k, answers) ranks.
     """
     new, answers = _found(run, examples, k)
     discounts = 1 / np.log2(np.arange(2, max(new.shape[1], answers.max()) + 2))
@@ -118,9 +95,6 @@ def mcnemar_exact(a: ArrayLike, b: ArrayLike) -> float:
 
     Args:
         a, b: (Q,) of 0 and 1, paired, such as two results of `mrecall`.
-
-    Raises:
-        ValueError: empty, of different lengths, or with a value other than 0 and 1.
     """
     from scipy.stats import binomtest
 
@@ -145,9 +119,6 @@ def sign_flip(a: ArrayLike, b: ArrayLike, n: int, generator: np.random.Generator
 
     Returns:
         p, a multiple of 1 / (n + 1).
-
-    Raises:
-        ValueError: n < 1, or arrays that are empty, not finite or of different lengths.
     """
     first, second = _paired(a, b)
     differences = first - second
@@ -173,11 +144,8 @@ def bootstrap_mean(
 
     Returns:
         (low, high).
-
-    Raises:
-        ValueError: n < 1, a level out of range, or an array that is empty or not finite.
     """
-    values = _checked("a", a)
+    values = _finite("a", a)
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, got {level}")
     means = np.concatenate(
@@ -193,27 +161,22 @@ def bootstrap_mean(
 def bootstrap_difference(
     a: ArrayLike, b: ArrayLike, n: int, level: float, generator: np.random.Generator
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of mean(a) - mean(b), queries resampled in pairs.
-
-    Arguments, result and errors as for `bootstrap_mean`, and a ValueError for different lengths.
-    """
+    """Percentile bootstrap interval of mean(a) - mean(b), queries resampled in pairs."""
     first, second = _paired(a, b)
     return bootstrap_mean(first - second, n, level, generator)
 
 
-def _checked(name: str, values: ArrayLike) -> Scores:
+def _finite(name: str, values: ArrayLike) -> PerQuery:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or not array.size:
-        raise ValueError(
-            f"{name} must be a non-empty vector of per-query scores, got {array.shape}"
-        )
+        raise ValueError(f"{name} must be a non-empty array (Q,), got {array.shape}")
     if (bad := np.flatnonzero(~np.isfinite(array))).size:
         raise ValueError(f"{name}[{bad[0]}] is {array[bad[0]]}; scores must be finite")
     return array
 
 
-def _paired(a: ArrayLike, b: ArrayLike) -> tuple[Scores, Scores]:
-    first, second = _checked("a", a), _checked("b", b)
+def _paired(a: ArrayLike, b: ArrayLike) -> tuple[PerQuery, PerQuery]:
+    first, second = _finite("a", a), _finite("b", b)
     if len(first) != len(second):
         raise ValueError(f"a and b must be paired by query, got {len(first)} and {len(second)}")
     return first, second

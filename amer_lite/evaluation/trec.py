@@ -1,7 +1,8 @@
 """Runs and qrels as the files that TREC tools read.
 
-Errors of all readers and writers: ValueError on what the format cannot hold (an id that is empty or
-has white space in it) and on a malformed line, with file and line number; FileNotFoundError.
+Writers raise ValueError on what the formats cannot hold: an id or tag that is empty or has white
+space in it, a query without documents. Readers raise FileNotFoundError, and ValueError with file
+and line number on a malformed line and on a document that stands twice.
 """
 
 from __future__ import annotations
@@ -18,11 +19,7 @@ def write_run(path: str | Path, run: Run, tag: str) -> None:
     """Write ``query Q0 document rank score tag`` lines, atomically.
 
     TREC tools order by score and ignore the rank, so the scores are n, n - 1, …, 1: strictly
-    decreasing, and exact in single precision.
-
-    Raises:
-        ValueError: an id or tag that is empty or has white space in it, or a query that ranks
-            nothing (the format cannot hold either).
+    decreasing, and exact in single precision. A query must rank something.
     """
     lines = []
     for query, ranking in run.rankings.items():
@@ -35,12 +32,7 @@ def write_run(path: str | Path, run: Run, tag: str) -> None:
 
 
 def read_run(path: str | Path) -> Run:
-    """Read a TREC run; equal scores are ordered as trec_eval does, by document id downwards.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: a malformed line or a document that stands twice, with file and line number.
-    """
+    """Read a TREC run; equal scores are ordered as trec_eval does, by document id downwards."""
     scored: dict[str, dict[str, float]] = {}
     for place, (query, _, doc, _, score, _) in _lines(Path(path), 6):
         documents = scored.setdefault(query, {})
@@ -60,9 +52,6 @@ def write_qrels(path: str | Path, examples: Sequence[Example]) -> None:
 
     The second column is the number of the answer from 1, as in TREC's diversity tasks; it is 0, as
     in plain qrels, for a query whose answers all have one document.
-
-    Raises:
-        ValueError: an id that is empty or has white space in it.
     """
     lines = []
     for example in examples:
@@ -80,10 +69,6 @@ def read_qrels(path: str | Path) -> dict[str, tuple[tuple[str, ...], ...]]:
     Lines of one query with the same second column are one answer, except that 0 and Q0 make each
     document an answer of its own. Lines with a relevance of 0 or less are left out, and with them a
     query that has no others.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: a malformed line, with file and line number.
     """
     golds: dict[str, dict[str, dict[str, None]]] = {}
     for place, (query, column, doc, relevance) in _lines(Path(path), 4):
@@ -103,14 +88,11 @@ def _lines(path: Path, columns: int) -> Iterator[tuple[str, list[str]]]:
     """``("file:line", fields)`` of every line that is not blank."""
     with path.open(encoding="utf-8") as file:
         for number, line in enumerate(file, start=1):
-            fields = line.split()
+            place, fields = f"{path}:{number}", line.split()
             if fields and len(fields) != columns:
-                raise ValueError(
-                    f"{path}:{number}: expected {columns} columns, found {len(fields)}: "
-                    f"{line.strip()[:80]!r}"
-                )
+                raise ValueError(f"{place}: expected {columns} columns, found {len(fields)}")
             if fields:
-                yield f"{path}:{number}", fields
+                yield place, fields
 
 
 def _number(text: str, kind: Callable[[str], float], place: str) -> float:

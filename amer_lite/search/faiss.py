@@ -3,87 +3,69 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import faiss
 import numpy as np
-from numpy.typing import NDArray
 
-from amer_lite.search.index import Hits, Rows, Vectors
+from amer_lite.search.index import Hits, Rows, Vectors, comparable, known_rows, rows_of
 from amer_lite.storage import load_bundle, save_bundle
 
-_BUNDLE = "amer-lite/faiss-index-1"
-_ENGINES = {"flat": faiss.IndexFlat, "ivf": faiss.IndexIVFFlat, "hnsw": faiss.IndexHNSWFlat}
-_METRICS = ("cosine", "ip")
-_SETTINGS = (
-    "dim",
-    "kind",
-    "metric",
-    "nlist",
-    "nprobe",
-    "m",
-    "ef_construction",
-    "ef_search",
-    "seed",
-)
-_TRAINING_ROWS = 64  # vectors per IVF list that k-means looks at
+_BUNDLE = "amer-lite/faiss-index-2"
 
 
 class FaissIndex:
-    """A faiss index in memory: exact (``flat``) or approximate (``ivf``, ``hnsw``).
+    """A faiss index in memory, exact or approximate, with ids.
 
     Under ``cosine`` vectors are stored L2-normalised (those within 1e-6 of unit length as they
-    are); the caller's arrays are never changed. ``nprobe`` and ``ef_search`` may be set at any time
-    and count from the next search on.
+    are); the caller's arrays are never changed. faiss seeds its clustering and its graphs with
+    constants, so that the same vectors make the same index; with several threads it may still link
+    an HNSW graph a little differently from run to run.
 
     Args:
         dim: dimension of the vectors.
-        kind: "flat" compares with every vector; "ivf" with those in the ``nprobe`` nearest of
-            ``nlist`` clusters; "hnsw" walks a graph.
+        factory: what to build, a string of ``faiss.index_factory``: "Flat" compares with every
+            vector, "IVF256,Flat" with those of the nearest of 256 clusters (√n are usual),
+            "HNSW32" walks a graph of 32 links a vector, "SQ8" and "PQ48" keep codes of one byte a
+            number and of 48 bytes a vector.
         metric: "cosine" or "ip" (inner product). Larger is better.
-        nlist: IVF clusters; by default √n, rounded, of the first ``add``, which trains them.
-        nprobe: IVF clusters searched.
-        m: HNSW links per vector.
-        ef_construction: HNSW candidates kept when building.
-        ef_search: HNSW candidates kept when searching.
-        seed: of the IVF clustering and of the HNSW levels. With several threads faiss may still
-            link an HNSW graph a little differently from run to run.
+        search: options of ``faiss.ParameterSpace``, such as "nprobe=16" (clusters to search) or
+            "efSearch=64,efConstruction=80" (candidates kept). faiss's own if empty: nprobe=1 and
+            efSearch=16, both low.
 
     Raises:
-        ValueError: an unknown kind or metric, or a setting below 1 (``m`` below 2).
+        ValueError: an unknown metric, or a dimension below 1.
+        RuntimeError: from faiss, here and below: strings that it cannot read, options that the
+            index does not have, too few vectors to train on.
     """
 
     def __init__(
         self,
         dim: int,
-        *,
-        kind: Literal["flat", "ivf", "hnsw"] = "flat",
+        factory: str = "Flat",
         metric: Literal["cosine", "ip"] = "cosine",
-        nlist: int | None = None,
-        nprobe: int = 16,
-        m: int = 32,
-        ef_construction: int = 80,
-        ef_search: int = 64,
-        seed: int = 0,
+        search: str = "",
     ) -> None:
-        if kind not in _ENGINES:
-            raise ValueError(f"FaissIndex: kind {kind!r} is unknown; choose one of {[*_ENGINES]}")
-        if metric not in _METRICS:
-            raise ValueError(f"FaissIndex: metric {metric!r} is unknown; choose one of {_METRICS}")
-        counts = {"dim": dim, "nprobe": nprobe, "m": m}
-        counts |= {"ef_construction": ef_construction, "ef_search": ef_search}
-        for name, value in (counts if nlist is None else counts | {"nlist": nlist}).items():
-            least = 2 if name == "m" else 1  # faiss crashes on a graph of single links
-            if value < least:
-                raise ValueError(f"FaissIndex: {name}={value!r} must be at least {least}")
-        self.dim, self.kind, self.metric, self.nlist, self.nprobe = dim, kind, metric, nlist, nprobe
-        self.m, self.ef_construction, self.ef_search = m, ef_construction, ef_search
-        self.seed = seed
+        if metric not in ("cosine", "ip"):
+            raise ValueError(f"FaissIndex: metric {metric!r} is unknown; choose cosine or ip")
+        if dim < 1:
+            raise ValueError(f"FaissIndex: dim={dim!r} must be at least 1")
+        self.dim, self.factory, self.metric = dim, factory, metric
+        self._engine: Any = faiss.index_factory(dim, factory, faiss.METRIC_INNER_PRODUCT)
+        if (clusters := faiss.try_extract_index_ivf(self._engine)) is not None:
+            clusters.make_direct_map()  # lets vectors() find a row
         self._ids: list[str] = []
-        self._taken: set[str] = set()
-        self._engine: Any = None  # made by the first add, which knows how many vectors there are
+        self._row: dict[str, int] = {}
+        self.tune(search)
+
+    def tune(self, search: str) -> None:
+        """Search with these options from now on; see ``search`` above."""
+        space: Any = faiss.ParameterSpace()  # whose stubs do not know that it takes a string
+        space.set_index_parameters(self._engine, search)
+        self.search_options = search
 
     @property
     def ids(self) -> Sequence[str]:
@@ -93,53 +75,36 @@ class FaissIndex:
     def __len__(self) -> int:
         return len(self._ids)
 
-    def add(self, vectors: Vectors, ids: Sequence[str], *, chunk: int = 16384) -> None:
+    def add(self, vectors: Vectors, ids: Sequence[str]) -> None:
         """Append vectors; everything is checked before anything is stored.
 
-        Besides faiss's own store only ``chunk`` vectors are copied at a time. The first add to an
-        ``ivf`` index trains its clusters, on up to 64·nlist of the given vectors: let it be large
-        and typical.
-
         Args:
-            vectors: (n, dim), n ≥ 1, read as float32.
+            vectors: (n, dim), n ≥ 1, read as float32; copied once if they are not normalised. The
+                first to be added train an index of clusters or codes: let them be many and typical.
             ids: n non-empty strings, unique within the index.
-            chunk: vectors handled at a time.
 
         Raises:
             ValueError: wrong shape, NaN or infinity, a zero vector under cosine, ids that are
-                repeated or do not match, fewer than nlist vectors to train on.
+                repeated or do not match.
         """
-        vectors, lengths = self._checked(vectors, "vectors")
-        if isinstance(ids, str):
-            raise ValueError(f"add: ids is a single str {ids!r}; pass one id per vector")
+        vectors = comparable(vectors, self, "vectors")
         ids = list(ids)
         if len(ids) != len(vectors):
             raise ValueError(f"add: {len(vectors)} vectors but {len(ids)} ids")
-        fresh: set[str] = set()
-        for row, name in enumerate(ids):
-            if not isinstance(name, str) or not name:
-                raise ValueError(f"add: id {name!r} (position {row}) is not a non-empty string")
-            if name in self._taken or name in fresh:
-                raise ValueError(f"add: id {name!r} (position {row}) is there already")
-            fresh.add(name)
-        parts = _chunks(len(vectors), chunk)
-        if self._engine is None:
-            self._engine = self._build(vectors, lengths)
-        for part in parts:
-            self._engine.add(_prepared(vectors[part], lengths[part]))
-            self._ids += ids[part]  # with each chunk, so that an interrupted add stays consistent
-            self._taken.update(ids[part])
+        if odd := [name for name in ids if not isinstance(name, str) or not name]:
+            raise ValueError(f"add: ids {odd[:5]} are not non-empty strings")
+        if twice := [name for name, n in Counter(ids).items() if n > 1 or name in self._row]:
+            raise ValueError(f"add: ids {twice[:5]} stand twice or are there already")
+        if not self._engine.is_trained:
+            self._engine.train(vectors)
+        self._engine.add(vectors)
+        self._row.update(zip(ids, range(len(self), len(self) + len(ids)), strict=True))
+        self._ids += ids
 
-    def search(self, queries: Vectors, k: int, *, chunk: int = 1024) -> Hits:
-        """Find the k best rows for each query.
+    def search(self, queries: Vectors, k: int) -> Hits:
+        """The k best rows for each of the queries (N ≥ 1, dim), where there are so many.
 
-        Args:
-            queries: (N, dim), N ≥ 1; contiguous float32 is handed to faiss without a copy.
-            k: may exceed the number of stored vectors.
-            chunk: queries handled at a time; bounds all memory but the result's.
-
-        Returns:
-            scores and rows, (N, k). IVF and HNSW may find fewer than k: −1 and −inf at the end.
+        IVF and HNSW may find fewer than there are: −1 and −inf stand at the end.
 
         Raises:
             ValueError: an empty index, k < 1, wrong shape, NaN or infinity, a zero vector under
@@ -147,56 +112,41 @@ class FaissIndex:
         """
         if not self._ids:
             raise ValueError("search: the index is empty; add vectors first")
-        if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
-            raise ValueError(f"search: k={k!r} must be an integer of at least 1")
-        k = int(k)
-        queries, lengths = self._checked(queries, "queries")
-        self._tune()
-        scores = np.empty((len(queries), k), dtype=np.float32)
-        rows = np.empty((len(queries), k), dtype=np.int64)
-        for part in _chunks(len(queries), chunk):
-            ready = _prepared(queries[part], lengths[part])
-            self._engine.search(ready, k, D=scores[part], I=rows[part])
-            if (rows[part, -1] < 0).any():  # faiss pads at the end
-                scores[part][rows[part] < 0] = -np.inf
+        if k < 1:
+            raise ValueError(f"search: k={k!r} must be at least 1")
+        queries = comparable(queries, self, "queries")
+        scores, rows = self._engine.search(queries, int(k))
+        if (rows[:, -1] < 0).any():  # faiss pads at the end
+            scores[rows < 0] = -np.inf
         return Hits(scores, rows)
 
     def vectors(self, rows: Rows) -> Vectors:
-        """The stored vectors, exact; under cosine the normalised ones.
+        """The stored vectors (r, dim) float32 of rows (r,), under cosine the normalised ones.
 
-        Args:
-            rows: (r,) integers; repeats are fine.
-
-        Returns:
-            (r, dim) float32.
+        Exact for Flat, IVF and HNSW; for codes (SQ, PQ, …) what faiss makes of them again.
 
         Raises:
-            ValueError: a row that is not in the index (−1 included), or not a flat integer array.
+            ValueError: a row that is not in the index (−1 included).
         """
-        rows = self._known(rows)
-        if rows.ndim != 1:
-            raise ValueError(f"vectors: rows of shape {rows.shape}; expected (r,)")
-        if not rows.size:
+        rows = known_rows(rows, self)
+        if not len(rows):
             return np.empty((0, self.dim), dtype=np.float32)
         return self._engine.reconstruct_batch(np.ascontiguousarray(rows))
 
-    def save(self, folder: str | Path) -> None:
-        """Write settings, ids and vectors; a save that is interrupted leaves the old one whole.
+    def rows(self, ids: Iterable[str]) -> Rows:
+        """The rows of these ids in their order, (n,) int64; ValueError names unknown ids."""
+        return rows_of(ids, self._row)
 
-        Raises:
-            ValueError: an empty index.
-        """
+    def save(self, folder: str | Path) -> None:
+        """Write settings, ids and vectors; a save that is interrupted leaves the old one whole."""
         if not self._ids:
             raise ValueError("save: the index is empty; add vectors first")
-        save_bundle(
-            folder,
-            _BUNDLE,
-            {name: getattr(self, name) for name in _SETTINGS},
-            {
-                "ids.json": lambda path: path.write_text(json.dumps(self._ids), encoding="utf-8"),
-                "index.faiss": lambda path: faiss.write_index(self._engine, str(path)),
-            },
-        )
+        settings = {"dim": self.dim, "factory": self.factory, "metric": self.metric}
+        writers = {
+            "ids.json": lambda path: path.write_text(json.dumps(self._ids), encoding="utf-8"),
+            "index.faiss": lambda path: faiss.write_index(self._engine, str(path)),
+        }
+        save_bundle(folder, _BUNDLE, settings | {"search": self.search_options}, writers)
 
     @classmethod
     def load(cls, folder: str | Path) -> FaissIndex:
@@ -204,123 +154,21 @@ class FaissIndex:
 
         Raises:
             FileNotFoundError: no saved index in ``folder``, or part of it is missing.
-            ValueError: another kind of bundle, a wrong checksum, unknown or missing settings, or
-                contents that do not fit together.
+            ValueError: another kind of bundle, a wrong checksum, unknown settings, or another
+                dimension or number of vectors than they say.
         """
         config, paths = load_bundle(folder, _BUNDLE)
-        if odd := set(config) ^ set(_SETTINGS):
+        if odd := config.keys() ^ {"dim", "factory", "metric", "search"}:
             raise ValueError(f"{folder}: unknown or missing settings {sorted(odd)}")
-        if odd := set(paths) ^ {"ids.json", "index.faiss"}:
-            raise ValueError(f"{folder}: unknown or missing files {sorted(odd)}")
-        try:
-            index = cls(**config)
-            ids = json.loads(paths["ids.json"].read_text(encoding="utf-8"))
-            engine = faiss.read_index(str(paths["index.faiss"]))
-        except (TypeError, ValueError, RuntimeError) as error:  # faiss raises RuntimeError
-            raise ValueError(f"{folder}: not a readable index: {error}") from error
-        if not isinstance(engine, _ENGINES[index.kind]) or engine.d != index.dim:
+        index = cls(**config)
+        index._engine = faiss.read_index(str(paths["index.faiss"]))
+        index._ids = json.loads(paths["ids.json"].read_text(encoding="utf-8"))
+        index._row = {name: row for row, name in enumerate(index._ids)}
+        found, said = index._engine, (index.dim, len(index._row))
+        if (found.d, found.ntotal) != said:
             raise ValueError(
-                f"{folder}: the file holds {type(engine).__name__} of dimension {engine.d}, the "
-                f"settings say {index.kind} of dimension {index.dim}"
+                f"{folder}: {found.ntotal} vectors of dimension {found.d}, but dimension {said[0]} "
+                f"in the settings and {said[1]} different ids"
             )
-        if engine.metric_type != faiss.METRIC_INNER_PRODUCT:
-            raise ValueError(f"{folder}: the file's metric is not the inner product")
-        if not isinstance(ids, list) or not all(isinstance(name, str) for name in ids):
-            raise ValueError(f"{folder}: ids.json is not a list of strings")
-        if not len(set(ids)) == len(ids) == engine.ntotal:
-            raise ValueError(
-                f"{folder}: {len(ids)} ids, {len(set(ids))} of them distinct, "
-                f"for {engine.ntotal} vectors"
-            )
-        index._ids, index._taken, index._engine = ids, set(ids), engine
+        index.tune(index.search_options)
         return index
-
-    def _build(self, vectors: Vectors, lengths: NDArray[np.float64]) -> Any:
-        if self.kind == "flat":
-            return faiss.IndexFlat(self.dim, faiss.METRIC_INNER_PRODUCT)
-        if self.kind == "hnsw":
-            engine: Any = faiss.IndexHNSWFlat(self.dim, self.m, faiss.METRIC_INNER_PRODUCT)
-            engine.hnsw.efConstruction = self.ef_construction
-            engine.hnsw.rng = type(engine.hnsw.rng)(self.seed)
-            return engine
-        n = len(vectors)
-        nlist = self.nlist or round(n**0.5)
-        if n < nlist:
-            raise ValueError(
-                f"add: {n} vectors cannot train nlist={nlist} clusters; "
-                f"give the first add at least {nlist}, or set a smaller nlist"
-            )
-        if n > _TRAINING_ROWS * nlist:
-            chosen = np.random.default_rng(self.seed).choice(
-                n, _TRAINING_ROWS * nlist, replace=False, shuffle=False
-            )
-            vectors, lengths = vectors[chosen], lengths[chosen]
-        engine = faiss.IndexIVFFlat(
-            faiss.IndexFlat(self.dim, faiss.METRIC_INNER_PRODUCT),
-            self.dim,
-            nlist,
-            faiss.METRIC_INNER_PRODUCT,
-        )
-        engine.cp.seed = self.seed
-        engine.cp.min_points_per_centroid = 1  # no warning about small collections
-        engine.train(_prepared(vectors, lengths))
-        engine.make_direct_map()  # lets vectors() find a row
-        self.nlist = nlist
-        return engine
-
-    def _tune(self) -> None:
-        if self.nprobe < 1 or self.ef_search < 1:
-            raise ValueError(
-                f"search: nprobe={self.nprobe} and ef_search={self.ef_search} must be at least 1"
-            )
-        if self.kind == "ivf":
-            self._engine.nprobe = self.nprobe
-        elif self.kind == "hnsw":
-            self._engine.hnsw.efSearch = self.ef_search
-
-    def _known(self, rows: Rows) -> Rows:
-        rows = np.asarray(rows)
-        if rows.size and rows.dtype.kind not in "iu":
-            raise ValueError(f"rows: expected integers, got {rows.dtype}")
-        wrong = rows[(rows < 0) | (rows >= len(self))]
-        if wrong.size:
-            raise ValueError(
-                f"rows {wrong[:5].tolist()} are not among the {len(self)} of the index"
-            )
-        return rows.astype(np.int64, copy=False)
-
-    def _checked(self, vectors: Vectors, what: str) -> tuple[Vectors, NDArray[np.float64]]:
-        """The array and, per vector, what to divide it by."""
-        vectors = np.asarray(vectors)
-        if vectors.ndim != 2 or vectors.shape[1] != self.dim or vectors.dtype.kind not in "fiu":
-            raise ValueError(
-                f"{what}: expected numbers of shape (n, {self.dim}), "
-                f"got {vectors.dtype} {vectors.shape}"
-            )
-        if not len(vectors):
-            raise ValueError(f"{what}: none given, shape {vectors.shape}")
-        squares = np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64)
-        wrong = np.flatnonzero(~(squares <= float(np.finfo(np.float32).max) ** 2))
-        if wrong.size:
-            raise ValueError(f"{what}: rows {wrong[:5].tolist()} are NaN, infinite or too long")
-        if self.metric == "ip":
-            return vectors, np.ones(len(vectors))
-        wrong = np.flatnonzero(squares == 0)
-        if wrong.size:
-            raise ValueError(
-                f"{what}: rows {wrong[:5].tolist()} are zero vectors, which have no cosine; "
-                f"drop them or use metric='ip'"
-            )
-        return vectors, np.where(np.abs(squares - 1) <= 2e-6, 1.0, np.sqrt(squares))
-
-
-def _chunks(n: int, size: int) -> Iterator[slice]:
-    if size < 1:
-        raise ValueError(f"chunk={size!r} must be at least 1")
-    return (slice(start, min(start + size, n)) for start in range(0, n, size))
-
-
-def _prepared(vectors: Vectors, lengths: NDArray[np.float64]) -> Vectors:
-    """Divided by their lengths, as faiss reads them; no copy where nothing has to change."""
-    scaled = vectors / lengths[:, None] if (lengths != 1).any() else vectors
-    return np.ascontiguousarray(scaled, dtype=np.float32)

@@ -1,18 +1,16 @@
-"""What the library asks of a search engine: ids in, scores and rows out, many vectors at once.
-
-:class:`~amer_lite.search.faiss.FaissIndex` is the engine at hand.
-"""
+"""What the library asks of a search engine: ids in, scores and rows out, many vectors at once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-Vectors = NDArray[np.float32]
-Rows = NDArray[np.int64]
+Vectors = NDArray[np.float32]  # (…, dim)
+Rows = NDArray[np.int64]  # positions in an index's ids
+Scores = NDArray[np.float32]  # one for each row
 
 
 class Hits(NamedTuple):
@@ -23,7 +21,7 @@ class Hits(NamedTuple):
         rows: the same shape, int64: positions in ``index.ids``; −1 where there is no hit.
     """
 
-    scores: NDArray[np.float32]
+    scores: Scores
     rows: Rows
 
 
@@ -41,56 +39,98 @@ class VectorIndex(Protocol):
         """``cosine`` or ``ip``."""
         ...
 
-    def search(self, queries: Vectors, k: int, *, chunk: int = 1024) -> Hits:
-        """The k best rows for each of the queries (N, dim), ``chunk`` queries at a time."""
+    def search(self, queries: Vectors, k: int) -> Hits:
+        """The k best rows for each of the queries (N, dim); under cosine of any length."""
         ...
 
     def vectors(self, rows: Rows) -> Vectors:
         """The stored vectors (r, dim) of rows (r,), exact where the engine keeps them."""
         ...
 
+    def rows(self, ids: Iterable[str]) -> Rows:
+        """The rows (n,) int64 of n ids, in their order; ValueError names unknown ids."""
+        ...
 
-def search_sets(index: VectorIndex, vectors: Vectors, k: int, chunk: int = 1024) -> Hits:
+
+def search_sets(index: VectorIndex, vectors: Vectors, k: int) -> Hits:
     """Search with all m vectors of all B queries in one batch.
 
     Args:
         index: filled.
         vectors: (B, m, dim), B and m ≥ 1.
         k: hits per vector.
-        chunk: vectors handled at a time, see ``index.search``.
 
     Returns:
         scores and rows, (B, m, k), as the merges of :mod:`amer_lite.search.merge` read them.
 
     Raises:
-        ValueError: a shape that is not (B, m, dim), B or m of 0, and what ``index.search`` raises
-            (its row numbers are query · m + vector).
+        ValueError: another shape, and what ``index.search`` raises of vector query · m + j.
     """
     vectors = np.asarray(vectors)
     if vectors.ndim != 3 or vectors.shape[2] != index.dim or not vectors.size:
         raise ValueError(
             f"search_sets: expected (B, m, {index.dim}) with B and m ≥ 1, got {vectors.shape}"
         )
-    hits = index.search(vectors.reshape(-1, index.dim), k, chunk=chunk)
+    hits = index.search(vectors.reshape(-1, index.dim), k)
     shape = (*vectors.shape[:2], k)
     return Hits(hits.scores.reshape(shape), hits.rows.reshape(shape))
 
 
 def ann_recall(index: VectorIndex, exact: VectorIndex, queries: Vectors, k: int) -> float:
-    """Share of the exact top k that ``index`` returns among its own k, mean over queries.
+    """Share of the exact top k that ``index`` returns among its own k, mean over queries (N, dim).
 
-    Args:
-        index: approximate.
-        exact: searches exhaustively; holds the same ids in the same order.
-        queries: (N, dim).
-        k: depth of both searches.
-
-    Raises:
-        ValueError: indexes over different ids, and what ``search`` raises.
+    ``exact`` searches exhaustively; ValueError if it does not hold the same ids in the same order.
     """
     if list(index.ids) != list(exact.ids):
         raise ValueError("ann_recall: the two indexes must hold the same ids in the same order")
     wanted, found = exact.search(queries, k).rows, index.search(queries, k).rows
-    offset = np.arange(len(wanted))[:, None] * len(exact.ids)  # makes a row unique to its query
-    hit = np.isin(wanted + offset, (found + offset)[found >= 0]) & (wanted >= 0)
-    return float((hit.sum(axis=1) / (wanted >= 0).sum(axis=1)).mean())
+    shares = [np.isin(a[a >= 0], b).mean() for a, b in zip(wanted, found, strict=True)]
+    return float(np.mean(shares))
+
+
+def comparable(vectors: Vectors, index: VectorIndex, what: str) -> Vectors:
+    """Vectors (n ≥ 1, dim) as ``index`` compares them: float32, under cosine L2-normalised.
+
+    Those within 1e-6 of unit length stay as they are; what need not change is not copied, and the
+    caller's array is never changed.
+
+    Raises:
+        ValueError: ``what`` has another shape, holds NaN, infinity, or under cosine a zero vector.
+    """
+    vectors, cosine = np.asarray(vectors), index.metric == "cosine"
+    fits = vectors.ndim == 2 and vectors.shape[1] == index.dim and len(vectors)
+    if not fits or vectors.dtype.kind not in "fiu":
+        raise ValueError(
+            f"{what}: expected numbers (n ≥ 1, {index.dim}), got {vectors.dtype} {vectors.shape}"
+        )
+    squares = np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64)
+    wrong = ~(squares <= float(np.finfo(np.float32).max) ** 2) | (cosine & (squares == 0))
+    if wrong.any():
+        raise ValueError(
+            f"{what}: rows {np.flatnonzero(wrong)[:5].tolist()} are NaN, infinite, or zero, "
+            f"which has no cosine"
+        )
+    if cosine and (odd := np.abs(squares - 1) > 2e-6).any():
+        lengths = np.where(odd, np.sqrt(squares), 1)[:, None]
+        out = np.empty(vectors.shape, np.float32)
+        return np.divide(vectors, lengths, out=out, casting="same_kind")
+    return np.ascontiguousarray(vectors, dtype=np.float32)
+
+
+def known_rows(rows: Rows, index: VectorIndex) -> Rows:
+    """``rows`` as a flat int64 array; ValueError if one of them is not a row of ``index``."""
+    rows = np.asarray(rows)
+    if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
+        raise ValueError(f"rows: expected integers (r,), got {rows.dtype} {rows.shape}")
+    wrong = rows[(rows < 0) | (rows >= len(index.ids))]
+    if wrong.size:
+        raise ValueError(f"rows {wrong[:5].tolist()} are not among the index's {len(index.ids)}")
+    return rows.astype(np.int64, copy=False)
+
+
+def rows_of(ids: Iterable[str], known: Mapping[str, int]) -> Rows:
+    """``known[id]`` of each of the ids, (n,) int64; ValueError names those that have none."""
+    ids = list(ids)
+    if unknown := [name for name in ids if name not in known]:
+        raise ValueError(f"ids {unknown[:5]} are not in the index")
+    return np.array([known[name] for name in ids], dtype=np.int64)

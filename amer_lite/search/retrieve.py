@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
-
-import numpy as np
+from typing import Literal, get_args
 
 from amer_lite.datasets.types import Example, Run
 from amer_lite.evaluation import metrics
 from amer_lite.model.amer import AMER
 from amer_lite.model.prefix import Prefix
 from amer_lite.search import merge as merging
-from amer_lite.search.index import VectorIndex, search_sets
+from amer_lite.search.index import VectorIndex, Vectors, comparable, search_sets
 from amer_lite.search.merge import Merged
 
 Merge = Literal["round_robin", "max_score", "rrf", "soft_sum", "mixture"]
 
-_MERGES: dict[str, Callable[..., Merged]] = {
-    "round_robin": lambda hits, vectors, index, k: merging.round_robin(hits.rows, k),
-    "max_score": lambda hits, vectors, index, k: merging.max_score(hits.scores, hits.rows, k),
-    "rrf": lambda hits, vectors, index, k: merging.rrf(hits.rows, k),
-    "soft_sum": lambda hits, vectors, index, k, **tau: merging.soft_sum(
-        hits.rows, vectors, index.vectors, k, **tau
-    ),
-    "mixture": lambda hits, vectors, index, k, **tau: merging.mixture(
-        hits.scores, hits.rows, k, **tau
-    ),
-}
-
 
 def search_and_merge(
     index: VectorIndex,
-    vectors: np.ndarray,
+    vectors: Vectors,
     k: int,
     *,
     merge: Merge = "round_robin",
@@ -55,14 +41,22 @@ def search_and_merge(
     Raises:
         ValueError: an unknown merge, k or depth < 1, vectors that the index cannot search with.
     """
-    if merge not in _MERGES:
-        raise ValueError(f"merge {merge!r} is unknown; choose one of {', '.join(_MERGES)}")
-    if index.metric == "cosine":  # what the index searches with, a merge must score with
-        lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-        vectors = vectors / np.where(lengths > 0, lengths, 1)
     hits = search_sets(index, vectors, k if depth is None else depth)
-    warm = {} if tau is None or merge not in ("soft_sum", "mixture") else {"tau": tau}
-    return _MERGES[merge](hits, vectors, index, k, **warm)
+    softness = {} if tau is None else {"tau": tau}
+    match merge:
+        case "round_robin":
+            return merging.round_robin(hits.rows, k)
+        case "max_score":
+            return merging.max_score(hits.scores, hits.rows, k)
+        case "rrf":
+            return merging.rrf(hits.rows, k)
+        case "mixture":
+            return merging.mixture(hits.scores, hits.rows, k, **softness)
+        case "soft_sum":  # scores with what the index searched with
+            sets = comparable(vectors.reshape(-1, index.dim), index, "vectors")
+            sets = sets.reshape(vectors.shape)
+            return merging.soft_sum(hits.rows, sets, index.vectors, k, **softness)
+    raise ValueError(f"merge {merge!r} is unknown; choose one of {', '.join(get_args(Merge))}")
 
 
 def retrieve(
@@ -88,23 +82,19 @@ def retrieve(
     return search_and_merge(index, vectors, k, merge=merge, depth=depth, tau=tau)
 
 
-def as_run(merged: Merged, index: VectorIndex, query_ids: Sequence[str]) -> Run:
+def as_run(merged: Merged, index: VectorIndex, examples: Sequence[Example]) -> Run:
     """Merged rows as document ids per query id, empty places dropped.
 
     Raises:
-        ValueError: not one query id per row, or a query id that stands twice.
+        ValueError: not one ranking per example, in their order, or two examples of one id.
     """
-    if len(query_ids) != len(merged.rows):
-        raise ValueError(f"as_run: {len(query_ids)} query ids for {len(merged.rows)} rankings")
-    if len(set(query_ids)) != len(query_ids):
-        twice = next(query for query in query_ids if list(query_ids).count(query) > 1)
-        raise ValueError(f"as_run: query id {twice!r} stands twice")
-    return Run(
-        {
-            query: [index.ids[row] for row in rows if row >= 0]
-            for query, rows in zip(query_ids, merged.rows, strict=True)
-        }
-    )
+    rankings = {
+        example.id: [index.ids[row] for row in rows if row >= 0]
+        for example, rows in zip(examples, merged.rows, strict=True)
+    }
+    if len(rankings) != len(examples):
+        raise ValueError(f"as_run: {len(examples)} examples, but {len(rankings)} distinct ids")
+    return Run(rankings)
 
 
 def evaluator(
@@ -116,39 +106,32 @@ def evaluator(
     k: int,
     merge: Merge = "round_robin",
     tau: float | None = None,
-    metric: Callable[[Run, Sequence[Example], int], np.ndarray] = metrics.recall,
+    metric: Callable[[Run, Sequence[Example], int], metrics.PerQuery] = metrics.recall,
 ) -> Callable[[AMER], float]:
-    """A score for :func:`amer_lite.training.fit.fit`: the mean of ``metric`` at k over ``examples``.
-
-    Recall moves before MRecall does, which makes it the steadier guide while training.
+    """A score for :func:`amer_lite.training.fit.fit`: the mean of ``metric`` at k.
 
     Args:
         index: over the whole corpus, so that the score means retrieval.
         prefix: of the queries of ``examples``, in their order.
         examples: of the dev split.
         m, k, merge, tau: see :func:`retrieve`.
-        metric: one of :mod:`amer_lite.evaluation.metrics`.
+        metric: one of :mod:`amer_lite.evaluation.metrics`. Recall moves before MRecall does, which
+            makes it the steadier guide while training.
 
     Raises:
-        ValueError: m or k < 1, an unknown merge, not one example per query, or a gold that is not
-            in the index. All of it at once, not after hours of training.
+        ValueError: at once, not after hours of training: m or k < 1, an unknown merge, not one
+            example per query, or a gold that is not in the index.
     """
-    if m < 1 or k < 1:
-        raise ValueError(f"evaluator: m and k must be ≥ 1, got m={m}, k={k}")
-    if merge not in _MERGES:
-        raise ValueError(f"merge {merge!r} is unknown; choose one of {', '.join(_MERGES)}")
+    if m < 1:
+        raise ValueError(f"evaluator: m={m} must be at least 1")
     if not examples or len(examples) != len(prefix.mask):
         raise ValueError(f"evaluator: {len(examples)} examples for {len(prefix.mask)} queries")
-    known = set(index.ids)
-    for example in examples:
-        if unknown := set(example.gold_ids) - known:
-            raise ValueError(
-                f"evaluator: golds {sorted(unknown)[:3]} of {example.id!r} are not in the index"
-            )
-    names = [example.id for example in examples]
+    rows = index.rows(doc for example in examples for doc in example.gold_ids)
+    gold = index.vectors(rows[:1])[None]
+    search_and_merge(index, gold, k, merge=merge, tau=tau)  # refuses what would fail later
 
     def score(model: AMER) -> float:
         merged = retrieve(model, index, prefix, m=m, k=k, merge=merge, tau=tau)
-        return float(metric(as_run(merged, index, names), examples, k).mean())
+        return float(metric(as_run(merged, index, examples), examples, k).mean())
 
     return score

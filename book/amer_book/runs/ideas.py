@@ -104,7 +104,7 @@ def rank(world: World, vectors: np.ndarray, merge: str, tau: float) -> Run:
         "rrf": lambda: merging.rrf(hits.rows, k),
         "round_robin": lambda: merging.round_robin(hits.rows, k),
     }
-    return as_run(rules[merge](), world.index, [example.id for example in world.examples["dev"]])
+    return as_run(rules[merge](), world.index, world.examples["dev"])
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:

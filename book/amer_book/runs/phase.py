@@ -107,7 +107,7 @@ def measure(world: SyntheticWorld, steps: int) -> list[Record]:
     examples = world.examples("test")
     records = []
     for model, vectors in answers(world, index, steps).items():
-        run = as_run(search_and_merge(index, vectors, K), index, [e.id for e in examples])
+        run = as_run(search_and_merge(index, vectors, K), index, examples)
         for metric in (metrics.mrecall, metrics.recall):
             value = round(100 * float(metric(run, examples, K).mean()), 2)
             found = {"metric": metric.__name__, "k": K, "value": value}

@@ -61,7 +61,7 @@ def search(world: World, model: AMER, part: str, m: int, tau: float) -> Run:
     merged = retrieve(
         model, world.index, world.queries[part], m=m, k=k, merge="mixture", depth=depth, tau=tau
     )  # of one list: the list
-    return as_run(merged, world.index, [example.id for example in world.examples[part]])
+    return as_run(merged, world.index, world.examples[part])
 
 
 def settings(world: World, m: int, point: Point, seed: int) -> TrainConfig:

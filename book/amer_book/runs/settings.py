@@ -130,7 +130,6 @@ class World:
         self.documents = F.normalize(documents @ self.basis.T, dim=-1)
         self.index = FaissIndex(setting.dim)
         self.index.add(self.documents.numpy(), self.ids)
-        self.row = {doc: i for i, doc in enumerate(self.ids)}
         self.examples = {part: examples[: MOST[part]] for part, examples in data.splits.items()}
         self.queries = {
             part: encoder.token_states([example.query for example in examples])
@@ -140,7 +139,7 @@ class World:
             self._add_language_model()
         self.train = TrainData(
             self.queries["train"],
-            [[self.row[doc] for doc in example.gold_ids] for example in self.examples["train"]],
+            [self.index.rows(example.gold_ids).tolist() for example in self.examples["train"]],
             self.documents,
         )
 
@@ -166,7 +165,7 @@ class World:
         distance = np.zeros(len(self._counts))
         for i, example in enumerate(self.examples["test"]):
             if len(example.gold_ids) > 1:
-                rows = [self.row[doc] for doc in example.gold_ids]
+                rows = self.index.rows(example.gold_ids)
                 distance[i] = 1 - geometry.gold_cosine(self.documents[rows].numpy()[None])[0]
         return np.where(self._counts > 1, quarters(distance, self._counts), -1)
 

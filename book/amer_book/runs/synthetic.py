@@ -87,7 +87,7 @@ def measure(config: SyntheticConfig, model: AMER, m: int) -> list[Record]:
     vectors = model.generate(world.prefix("test"), m).numpy()
     examples = world.examples("test")
     del world  # the index has its own copy
-    found = as_run(search_and_merge(index, vectors, 100), index, [e.id for e in examples])
+    found = as_run(search_and_merge(index, vectors, 100), index, examples)
     return [
         {
             "split": "test",

@@ -57,10 +57,9 @@ class World:
             name: encoder.token_states([example.query for example in examples])
             for name, examples in self.data.splits.items()
         }
-        row = {name: i for i, name in enumerate(ids)}
         self.train = TrainData(
             self.queries["train"],
-            [[row[doc] for doc in example.gold_ids] for example in self.data.splits["train"]],
+            [self.index.rows(example.gold_ids).tolist() for example in self.data.splits["train"]],
             torch.from_numpy(documents),
         )
 
