@@ -278,9 +278,8 @@ def test_rotations_are_uniform() -> None:
 def test_training_separates_five_vectors_from_one() -> None:
     """The smoke test of the whole idea: ±A cannot be held by one vector, five hold it."""
     world = make(SyntheticConfig(dim=16, train=2000, dev=50, test=100, corpus=12_000))
-    index = FaissIndex(16)
-    index.add(world.documents, world.ids)
-    data = TrainData(world.prefix("train"), world.golds["train"], torch.from_numpy(world.documents))
+    index = world.index()
+    data = world.train_data()
     found = {}
     for m in (1, 5):
         torch.manual_seed(0)

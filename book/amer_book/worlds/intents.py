@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from amer_book.worlds.kinds import hierarchy
 from amer_lite.datasets.splits import FRACTIONS, split
 from amer_lite.datasets.types import Dataset, Example
 from amer_lite.datasets.wordnet_files import Nouns, fetch
@@ -128,12 +129,13 @@ def load(
 
 def _pool(nouns: Nouns) -> list[_Word]:
     """One word a definition, the first that will do, sorted."""
+    synsets = hierarchy(nouns)
     parents: dict[str, str] = {}
-    for key, synset in nouns.synsets.items():
+    for key, synset in synsets.items():
         for kind in synset.kinds:
             parents.setdefault(kind, key)
     chosen: dict[str, tuple[str, str]] = {}  # document to word and key of its synset
-    for key, synset in nouns.synsets.items():
+    for key, synset in synsets.items():
         for word in synset.words:
             plain = word.isascii() and word.isalpha() and word.islower()
             polite = not _INSULT.search(nouns.definitions[synset.document])
@@ -148,8 +150,8 @@ def _pool(nouns: Nouns) -> list[_Word]:
     return [
         _Word(
             word,
-            nouns.definitions[nouns.synsets[line[0]].document],
-            nouns.synsets[line[0]].branch,
+            nouns.definitions[synsets[line[0]].document],
+            synsets[line[0]].branch,
             next((key for key in line if nouns_below[key] >= FAMILY), line[-1]),
         )
         for word, line in sorted(lines.items())
