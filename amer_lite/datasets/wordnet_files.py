@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
+from zipfile import ZipFile
 
 from amer_lite.datasets.splits import fingerprint
 from amer_lite.storage import cache_folder, load_bundle, save_bundle
@@ -165,16 +166,18 @@ def _from_nltk_data() -> tuple[Files, str]:
     import nltk.data
 
     for folder in nltk.data.path:
-        with suppress(LookupError):
+        with suppress(FileNotFoundError):
             return _nltk_corpus(folder), f"NLTK data ({folder})"
     raise FileNotFoundError("no corpora/wordnet in " + ", ".join(nltk.data.path))
 
 
 def _nltk_corpus(folder: str) -> Files:
     """Unpacked or, since NLTK need not unpack it, from a zip file."""
-    from nltk.data import find
-
-    return {name: find(f"corpora/wordnet/{name}", [folder]).open().read() for name in NAMES}
+    path = Path(folder, "corpora/wordnet")
+    if path.is_dir():
+        return {name: (path / name).read_bytes() for name in NAMES}
+    with ZipFile(f"{path}.zip") as archive:
+        return {name: archive.read(f"wordnet/{name}") for name in NAMES}
 
 
 def _from_debian() -> tuple[Files, str]:
