@@ -11,7 +11,9 @@ from amer_lite.datasets.types import Example
 
 def alike(one: Example, other: Example) -> bool:
     a, b = set(one.gold_ids), set(other.gold_ids)
-    return normalise_text(one.query) == normalise_text(other.query) or 5 * len(a & b) >= 4 * len(a | b)
+    return normalise_text(one.query) == normalise_text(other.query) or 5 * len(a & b) >= 4 * len(
+        a | b
+    )
 
 
 def groups(examples: Sequence[Example]) -> list[int]:

@@ -48,18 +48,13 @@ def in_full(record: Row) -> Row:
 
 def in_columns(record: Row) -> Row:
     """The record as `datasets` returns it: lists of objects become objects of lists."""
-    annotations = record["annotations"]
-    held = [annotation.get("qaPairs", []) for annotation in annotations]
-    return {
-        **record,
-        "annotations": {
-            "type": [annotation["type"] for annotation in annotations],
-            "answer": [annotation.get("answer", []) for annotation in annotations],
-            "qaPairs": [
-                {key: [p[key] for p in ps] for key in ("question", "answer")} for ps in held
-            ],
-        },
-    }
+
+    def columns(rows: list[Row], *names: str) -> Row:
+        return {name: [row.get(name, []) for row in rows] for name in names}
+
+    annotations = columns(record["annotations"], "type", "answer", "qaPairs")
+    annotations["qaPairs"] = [columns(p, "question", "answer") for p in annotations["qaPairs"]]
+    return {**record, "annotations": annotations}
 
 
 TRAIN = [
@@ -213,11 +208,7 @@ def test_training_gives_way_whatever_the_order() -> None:
 
 
 def test_answer_strings(tmp_path: Path) -> None:
-    content: list[Pair] = [
-        ("Who ran?", ["Al Ray", "Ray", "Ray"]),
-        ("Sat?", ["Bo"]),
-        ("?!", ["bo."]),
-    ]
+    content: list[Pair] = [("Who ran?", ["Al Ray", "Ray", "Ray"]), ("Sat?", ["Bo"]), ("?", ["bo."])]
     loaded = load(tmp_path, {"train": [row("x", "Who?", content)]})
     assert loaded.answers["x"] == (("Al Ray", "Ray"), ("bo.",))
     assert len(loaded.dataset.splits["train"][0].golds) == 3
@@ -227,17 +218,12 @@ def test_answer_strings(tmp_path: Path) -> None:
 
 
 def test_scoring_by_answer_string_over_passages(tmp_path: Path) -> None:
-    loaded = load(
-        tmp_path, {"train": [row("x", "Who?", [("Ran?", ["Al", "Ray"]), ("Sat?", ["Bo"])])]}
-    )
+    content: list[Pair] = [("Ran?", ["Al", "Ray"]), ("Sat?", ["Bo"])]
+    answers = load(tmp_path, {"train": [row("x", "Who?", content)]}).answers["x"]
     passages = {"1": "Ray ran off.", "2": "So did Al.", "3": "Bobby sat.", "4": "Bo sat down."}
-    golds = [
-        [doc for doc, text in passages.items() if mentions(text, aliases)]
-        for aliases in loaded.answers["x"]
-    ]
+    golds = [[doc for doc, text in passages.items() if mentions(text, names)] for names in answers]
     assert golds == [["1", "2"], ["4"]]
-    run = Run({"x": ["2", "3", "1", "4"]})
-    asked = [Example("x", "Who?", golds)]
+    run, asked = Run({"x": ["2", "3", "1", "4"]}), [Example("x", "Who?", golds)]
     assert [mrecall(run, asked, k).tolist() for k in (3, 4)] == [[0.0], [1.0]]
 
 

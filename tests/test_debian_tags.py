@@ -151,15 +151,16 @@ def test_sampling_documents(debian: Path) -> None:
     )
     assert (len(smaller.corpus), len(larger.corpus)) == (5, 6)
     assert smaller.corpus.items() < larger.corpus.items()
-    assert debian_tags.load(1, 2, 5, min_tags=2, seed=1, fractions=HALVES) != smaller
+    other = debian_tags.load(1, 2, 5, min_tags=2, seed=3, fractions=HALVES)
+    assert other.corpus != smaller.corpus
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"min_golds": 0}, "got 0 and 8"),
-        ({"min_golds": 3, "max_golds": 2}, "got 3 and 2"),
-        ({"min_tags": 1}, "min_tags >= 2, got 1"),
+        ({"min_golds": 0}, "got 0, 8"),
+        ({"min_golds": 3, "max_golds": 2}, "got 3, 2"),
+        ({"min_tags": 1}, "8 and 1"),
         ({"documents": 0}, "documents <= 5 .*with 3 tags.*got 0"),
         ({"documents": 6}, "documents <= 5 .*with 3 tags.*got 6"),
         ({"documents": None, "min_golds": 6}, "no pair of tags has 6 to 8 golds"),

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from amer_lite.datasets import qampari
 from amer_lite.datasets.audit import audit
 from amer_lite.datasets.cleaning import Loaded, distinct_golds, false_negatives
+from tests.test_files import jsonl
 
 WIKI = "https://en.wikipedia.org/wiki/"
 Row = dict[str, Any]
@@ -46,19 +47,12 @@ def topic(qid: str, name: str, n: int = 5) -> Row:
 
 def chunk(page: str, body: str, number: int = 0) -> Row:
     """A line of ``wikipedia_chunks``."""
-    id = f"{page}__{number}"
-    meta = {"revid": "1", "url": "u", "title": page, "file_path": "f", "page_id": page}
-    meta |= {"content": body, "chunk_id": id}
-    return {"id": id, "contents": f"{page} {body}", "meta": meta}
+    meta = {"url": "u", "title": page, "content": body, "chunk_id": f"{page}__{number}"}
+    return {"id": f"{page}__{number}", "contents": f"{page} {body}", "meta": meta}
 
 
 TRAIN = [topic("0__wikidata_simple__train", "Autozam"), topic("1__wikidata_simple__train", "Mazda")]
 TEST = [topic("0__wikidata_simple__test", "Suzuki"), topic("1__wikidata_comp__test", "Honda")]
-
-
-def write(path: Path, rows: Sequence[Row]) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
 
 
 Loader = Callable[..., Loaded]
@@ -72,11 +66,9 @@ def load(tmp_path: Path) -> Loader:
         chunks: Sequence[Row] | None = None,
         **limits: Any,
     ) -> Loaded:
-        files = {
-            "train": write(tmp_path / "train_data.jsonl", train),
-            "test": write(tmp_path / "test_data.jsonl", test),
-        }
-        passages = None if chunks is None else write(tmp_path / "chunks.jsonl", chunks)
+        parts = {"train": train, "test": test}
+        files = {name: jsonl(tmp_path / f"{name}_data.jsonl", rows) for name, rows in parts.items()}
+        passages = None if chunks is None else jsonl(tmp_path / "chunks.jsonl", chunks)
         return qampari.load(files, passages, **limits)
 
     return load
@@ -112,16 +104,12 @@ def test_one_cluster_an_answer(load: Loader, tmp_path: Path) -> None:
 
 
 def test_limits_on_the_answers(load: Loader) -> None:
-    loaded = load(
-        [*TRAIN, topic("a", "Ford", 2), topic("b", "Fiat", 9)], min_answers=5, max_answers=8
-    )
+    train = [*TRAIN, topic("a", "Ford", 2), topic("b", "Fiat", 9)]
+    loaded = load(train, min_answers=5, max_answers=8)
     assert ids(loaded)["train"] == [row["qid"] for row in TRAIN]
     assert counts(loaded) == {"out_of_range": 2}
     with pytest.raises(ValueError, match="got 3 and 2"):
         load(min_answers=3, max_answers=2)
-
-
-# --- the published traps --------------------------------------------------------------------------
 
 
 def _untidy(row: Row, qid: str) -> Row:
@@ -141,10 +129,8 @@ def test_white_space_that_only_golds_have(load: Loader) -> None:
     assert counts(loaded) == {"white_space_golds": 15, "proofs_outside": 5 * 7}
     assert re.search(r"'Maker\d \d ' \+ ' Maker\d \d was made", str(loaded.report))
     assert audit(loaded.dataset).clean
-    raw = {
-        doc: re.sub(r"^(Maker\d \d) ", r"\1   ", text)
-        for doc, text in loaded.dataset.corpus.items()
-    }
+    spaced = re.compile(r"^(Maker\d \d) ")
+    raw = {doc: spaced.sub(r"\1   ", text) for doc, text in loaded.dataset.corpus.items()}
     assert audit(replace(loaded.dataset, corpus=raw)).faults == ["white_space"]  # unrepaired
 
 
@@ -152,11 +138,8 @@ def test_white_space_is_made_plain_in_golds_and_others_alike(load: Loader) -> No
     entry = TRAIN[0]["answer_list"][0]["proof"][0]["proof_text"]
     chunks = [chunk("Autozam 0 ", f" Before. {entry}\tAfter. "), chunk("Else ", " No matter.\n")]
     loaded = load(chunks=chunks)
-    assert counts(loaded) == {
-        "white_space_golds": 1,
-        "white_space_others": 1,
-        "proofs_outside": 19,
-    }
+    spaces = {"white_space_golds": 1, "white_space_others": 1}
+    assert counts(loaded) == {**spaces, "proofs_outside": 19}
     assert loaded.dataset.corpus["Else __0"] == "Else No matter."
     assert loaded.dataset.corpus["Autozam 0 __0"] == f"Autozam 0 Before. {entry} After."
 
@@ -211,9 +194,6 @@ def test_distinct_golds_share_nothing_and_lose_nothing(golds: list[list[str]]) -
     assert all(kept)
     assert set(shared) == {d for d in flat if sum(d in answer for answer in golds) > 1}
     assert distinct_golds(kept) == (kept, [])
-
-
-# --- passages -------------------------------------------------------------------------------------
 
 
 def test_a_proof_stands_for_the_passages_that_contain_it(load: Loader) -> None:

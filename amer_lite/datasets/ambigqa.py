@@ -21,9 +21,9 @@ NOTICE = "AmbigQA, Min et al. 2020, arXiv 2004.10645, CC BY-SA 3.0"
 
 def _rows(table: Any) -> Any:
     """The hub's columns of equal length, turned into rows; rows stay rows."""
-    if isinstance(table, dict) and table:
-        return [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
-    return table
+    if not isinstance(table, dict) or not table:
+        return table
+    return [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
 
 
 class _Pair(Record):
@@ -65,18 +65,15 @@ def load(
 
     There are two ways to score. *By document*: a document is a disambiguated question and its first
     answer; the corpus holds those of all questions that are kept (FAQ retrieval). *By answer
-    string*: look up the strings of every answer in any passages with `cleaning.mentions`. The two
-    need not be of one length: different questions may have one answer.
+    string*: look up the strings of every answer in any passages with `cleaning.mentions`.
 
     Args:
         files: official files (light or full, a JSON array; also ``.gz``): ``{split name: path}``,
-            cleaned by `cleaning.separate`, or one path, whose questions `splits.split` shares out.
-            None: the copy on the Hugging Face hub, splits train and dev; needs ``datasets``.
-        fractions, seed: see `splits.split`.
+            or one path, whose questions `splits.split` shares out. None: the copy on the Hugging
+            Face hub, splits train and dev; needs the package ``datasets``.
 
     Raises:
-        FileNotFoundError: a file is missing.
-        ConnectionError: the hub's copy is asked for and cannot be had.
+        FileNotFoundError, ConnectionError: a file is missing, or the hub's copy cannot be had.
         ValueError: bad arguments, or a record that is not of the official format.
     """
     if files is None:
@@ -90,23 +87,20 @@ def load(
         name: [_question(where, record, parts) for where, record in part]
         for name, part in records.items()
     }
-    sizes = (min_pairs, max_pairs)
-    return clean(
-        "ambigqa", questions, parts, sizes, fractions, seed, source=f"{NOTICE}; from {source}"
-    )
+    source, sizes = f"{NOTICE}; from {source}", (min_pairs, max_pairs)
+    return clean("ambigqa", questions, parts, sizes, fractions, seed, source)
 
 
 def _question(where: str, record: _Ambiguous, parts: dict[str, tuple[str, ...]]) -> Question:
     """The longest annotation; its documents are added to ``parts``."""
     annotations = [a.qaPairs for a in record.annotations if isinstance(a, _MultipleQAs)]
-    golds, answers = [], []
-    for pair in max(annotations, key=len, default=[]):
-        text = (pair.question, pair.answer[0])
-        doc = f"p-{fingerprint(' '.join(text))}"
+    pairs = max(annotations, key=len, default=[])
+    texts = [(pair.question, pair.answer[0]) for pair in pairs]
+    docs = [f"p-{fingerprint(' '.join(text))}" for text in texts]
+    for doc, text in zip(docs, texts, strict=True):
         parts.setdefault(doc, text)
-        golds.append([doc])
-        answers.append(pair.answer)
-    return Question(where, record.id, record.question, golds, answers)
+    answers = [pair.answer for pair in pairs]
+    return Question(where, record.id, record.question, [[doc] for doc in docs], answers)
 
 
 def _from_hub() -> dict[str, list[tuple[str, _Ambiguous]]]:
@@ -117,10 +111,10 @@ def _from_hub() -> dict[str, list[tuple[str, _Ambiguous]]]:
             f"ambigqa: {HUB_NAME} could not be had from the hub ({type(error).__name__}: {error}); "
             "check the network and `pip install datasets`, or give the official files"
         ) from error
-    found: dict[str, list[tuple[str, _Ambiguous]]] = {}
-    for name, rows in splits.items():
-        part = found["dev" if name == "validation" else name] = []
-        for i, row in enumerate(rows, start=1):
-            where = f"{HUB_NAME}/{name}, record {i}"
-            part.append((where, checked(_Ambiguous.model_validate, row, where)))
-    return found
+    return {
+        "dev" if name == "validation" else name: [
+            (f"row {i}", checked(_Ambiguous.model_validate, row, f"{HUB_NAME}/{name}, row {i}"))
+            for i, row in enumerate(rows)
+        ]
+        for name, rows in splits.items()
+    }

@@ -43,21 +43,19 @@ def audit(dataset: Dataset) -> Report:
     """
     texts = {doc: normalise_text(text) for doc, text in dataset.corpus.items()}
     first: dict[str, str] = {}
-    cases = _likenesses(dataset) | {
-        "repeated_documents": [
-            f"{doc!r} repeats {first[text]!r}: {dataset.corpus[doc][:60]!r}"
-            for doc, text in texts.items()
-            if first.setdefault(text, doc) != doc
-        ],
-        "repeated_golds": [case for e in dataset.examples() if (case := _repeated_gold(e, texts))],
-        "white_space": _white_space(dataset),
-    }
+    cases = _likenesses(dataset)
+    cases["repeated_documents"] = [
+        f"{doc!r} repeats {first[text]!r}: {dataset.corpus[doc][:60]!r}"
+        for doc, text in texts.items()
+        if first.setdefault(text, doc) != doc
+    ]
+    repeated = [_repeated_gold(example, texts) for example in dataset.examples()]
+    cases["repeated_golds"] = [case for case in repeated if case]
+    cases["white_space"] = _white_space(dataset)
     queries = {name: len(part) for name, part in dataset.splits.items()}
-    return Report(
-        dataset.name,
-        {"documents": len(dataset.corpus), "queries": queries},
-        {name: Finding.of(found, name not in _REMARKS) for name, found in cases.items()},
-    )
+    counts = {"documents": len(dataset.corpus), "queries": queries}
+    findings = {name: Finding.of(found, name not in _REMARKS) for name, found in cases.items()}
+    return Report(dataset.name, counts, findings)
 
 
 def _likenesses(dataset: Dataset) -> dict[str, list[str]]:

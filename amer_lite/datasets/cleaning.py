@@ -27,9 +27,9 @@ class Loaded(NamedTuple):
 
 @dataclass(frozen=True)
 class Question:
-    """A question as it stands in its file, ``where``; golds and answers may repeat themselves."""
+    """A question as it stands in its file, with any repetitions."""
 
-    where: str
+    where: str  # file and line, in words
     id: str
     text: str
     golds: Sequence[Sequence[str]]
@@ -60,11 +60,11 @@ def clean(
         repairs: cases of what the loader itself found, by name.
 
     Returns:
-        the report counts questions read and kept, by split. Its findings, none of them a fault, are
-        ``repairs`` and: ``repeated_golds``, questions that had one document as two golds;
-        ``repeated_answers``, questions two of whose answers are the same strings;
-        ``white_space_golds`` and ``white_space_others``, documents whose white space was made plain
-        (a difference between the two would have told golds from the rest); those of `separate`.
+        with a report of questions read and kept. Its findings, no faults any more, are ``repairs``,
+        those of `separate` and: ``repeated_golds``, one document as two golds of a question;
+        ``repeated_answers``, two answers of the same strings; ``white_space_golds`` and
+        ``white_space_others``, documents whose white space was made plain (a difference between the
+        two would have told golds from the rest).
 
     Raises:
         ValueError: bad sizes, a question id that stands twice, or a split that is left empty.
@@ -94,7 +94,8 @@ def clean(
     kept, dropped = separate(splits)
     if "" in kept:
         kept = split(kept[""], fractions, seed)
-    golds_kept = {doc for part in kept.values() for e in part for doc in e.gold_ids}
+    examples = [example for part in kept.values() for example in part]
+    golds_kept = {doc for example in examples for doc in example.gold_ids}
     corpus = {doc: _plain(*parts[doc]) for doc in sorted(golds_kept.union(passages))}
     odd: dict[bool, list[str]] = {True: [], False: []}
     for doc in corpus:
@@ -102,17 +103,15 @@ def clean(
             case = f"{doc!r}: {' + '.join(f'{part[:40]!r}' for part in parts[doc])}"
             odd[doc in golds_kept].append(case)
     cases |= {**(repairs or {}), "white_space_golds": odd[True], "white_space_others": odd[False]}
+    counts = {
+        what: {split_name: len(part) for split_name, part in parts_of.items()}
+        for what, parts_of in (("questions read", questions), ("kept", kept))
+    }
+    findings = {n: Finding.of(found, fault=False) for n, found in (cases | dropped).items()}
     return Loaded(
         Dataset(name, corpus, kept, source),
-        {example.id: answers[example.id] for part in kept.values() for example in part},
-        Report(
-            name,
-            {
-                "questions read": {split_name: len(part) for split_name, part in questions.items()},
-                "kept": {split_name: len(part) for split_name, part in kept.items()},
-            },
-            {what: Finding.of(found, fault=False) for what, found in {**cases, **dropped}.items()},
-        ),
+        {example.id: answers[example.id] for example in examples},
+        Report(name, counts, findings),
     )
 
 

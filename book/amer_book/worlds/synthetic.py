@@ -18,14 +18,8 @@ from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from amer_book.worlds.transforms import (
-    Vectors,
-    linear,
-    mlp,
-    orthogonal_rotations,
-    rotation,
-    transformed,
-)
+from amer_book.worlds import transforms
+from amer_book.worlds.transforms import Vectors, rotation
 from amer_lite import Example, FaissIndex, Prefix, TrainData
 
 Kind = Literal["linear", "mlp", "rotations"]
@@ -76,39 +70,25 @@ class SyntheticConfig:
 
     def __post_init__(self) -> None:
         if self.families != "one" and min(self.train, self.dev) < 4:
-            raise ValueError(
-                f"families {self.families!r} needs at least one query of each family, "
-                f"got train={self.train} and dev={self.dev}"
-            )
+            raise ValueError(f"families {self.families!r}: at least one query of each family")
         if self.fewest_golds is not None and self.fewest_golds > self.golds:
             raise ValueError(f"fewest_golds {self.fewest_golds} is more than golds {self.golds}")
         if self.cluster_sizes is not None:
             if len(self.cluster_sizes) != self.golds:
                 raise ValueError(f"cluster_sizes {self.cluster_sizes} must be {self.golds} sizes")
             if max(self.cluster_sizes) > 1 and not self.noise:
-                raise ValueError(
-                    "cluster_sizes needs noise > 0: without it the documents of a cluster are one "
-                    "and the same point"
-                )
+                raise ValueError("cluster_sizes needs noise > 0, else a cluster is one point")
 
 
 @dataclass(frozen=True)
 class SyntheticWorld:
-    """Queries, golds and corpus, made by :func:`make`.
-
-    Attributes:
-        config: what it was made from.
-        transforms: (golds, d, d) float32, orthogonal.
-        queries: per split (Q, d) float32.
-        golds: per split Q lists of rows of ``documents``.
-        documents: (N, d) float32 of length one: golds of train, dev and test, then distractors.
-    """
+    """Queries, golds and corpus, made by :func:`make`; all vectors are float32."""
 
     config: SyntheticConfig
-    transforms: Vectors
-    queries: dict[str, Vectors]
-    golds: dict[str, list[list[int]]]
-    documents: Vectors
+    transforms: Vectors  # (golds, d, d), orthogonal
+    queries: dict[str, Vectors]  # per split (Q, d)
+    golds: dict[str, list[list[int]]]  # per split Q lists of rows of documents
+    documents: Vectors  # (N, d), of length one: golds of train, dev and test, then distractors
 
     @property
     def ids(self) -> list[str]:
@@ -152,19 +132,16 @@ def make(config: SyntheticConfig) -> SyntheticWorld:
     Source: arXiv 2511.02770, synthetic data. The paper gives the correlated Gaussian's covariance
     as ½AAᵀ + 0.1·I; we take the entries of A from N(0, 1/d), so that its scale fits the others'.
     """
-    transforms = _transforms(config)
+    turns = _transforms(config)
     queries = {split: _queries(config, split) for split in _SPLITS}
     kept = {split: _kept(config, split) for split in _SPLITS}
     sizes = np.array(config.cluster_sizes or (1,) * config.golds)
     total = sum(int((keep * sizes).sum()) for keep in kept.values())
     if config.corpus < total:
-        raise ValueError(
-            f"SyntheticConfig.corpus: {config.corpus} places cannot hold all {total} golds; "
-            "raise corpus or lower train, dev, test or golds"
-        )
+        raise ValueError(f"corpus: {config.corpus} places cannot hold all {total} golds")
     documents = np.empty((config.corpus, config.dim), np.float32)
     golds: dict[str, list[list[int]]] = {}
-    apply = mlp if config.world == "mlp" else linear
+    apply = transforms.mlp if config.world == "mlp" else transforms.linear
     row = 0
     for split in _SPLITS:
         rng = _rng(config, "noise", split)
@@ -174,14 +151,14 @@ def make(config: SyntheticConfig) -> SyntheticWorld:
         step = max(1, _CHUNK // int(sizes.sum()))
         for start in range(0, len(counts), step):
             part = slice(start, start + step)
-            points = _unit(transformed(apply, queries[split][part], transforms))  # (q, golds, d)
+            points = _unit(transforms.transformed(apply, queries[split][part], turns))
             points = np.repeat(points, sizes, axis=1)[np.repeat(kept[split][part], sizes, axis=1)]
             if config.noise:
                 points += _gaussian(rng, points.shape, config.noise)
             documents[row : row + len(points)] = _unit(points)
             row += len(points)
     _fill(config, documents, total)
-    return SyntheticWorld(config, transforms, queries, golds, documents)
+    return SyntheticWorld(config, turns, queries, golds, documents)
 
 
 def _transforms(config: SyntheticConfig) -> Vectors:
@@ -193,7 +170,7 @@ def _transforms(config: SyntheticConfig) -> Vectors:
         halves = [rotation(config.dim, rng) for _ in range(pairs)]
         turns = [np.eye(config.dim)] * odd + halves + [-turn for turn in halves]
     else:
-        found = list(orthogonal_rotations(config.dim, pairs + odd, rng))
+        found = list(transforms.orthogonal_rotations(config.dim, pairs + odd, rng))
         turns = found + [-turn for turn in found[odd:]]
     return np.stack(turns).astype(np.float32)
 

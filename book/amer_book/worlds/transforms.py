@@ -69,10 +69,7 @@ def orthogonal_rotations(dim: int, count: int, rng: np.random.Generator) -> NDAr
     """Random rotations whose Frobenius products ⟨A, B⟩ = tr(AᵀB) are zero; (count, dim, dim).
 
     Each is drawn at random, then in turns cleared of its overlap with the ones before and moved to
-    the nearest orthogonal matrix, until both hold.
-
-    Raises:
-        ValueError: ``dim`` is too small for so many.
+    the nearest orthogonal matrix, until both hold. ValueError if ``dim`` is too small for so many.
     """
     found = np.empty((0, dim, dim))
     for _ in range(20 * count):
