@@ -10,9 +10,20 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import pytest
 import torch
 
+from amer_lite.datasets.wordnet_files import Nouns, fetch
+
 torch.set_num_threads(1)
 
 
 @pytest.fixture
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def wordnet_nouns() -> Nouns:
+    """The real WordNet, read once, if this machine has it."""
+    try:
+        return fetch()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))

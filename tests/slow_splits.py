@@ -5,13 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from amer_lite.datasets.splits import normalise
+from amer_lite.datasets.splits import normalise_text
 from amer_lite.datasets.types import Example
 
 
 def alike(one: Example, other: Example) -> bool:
     a, b = set(one.gold_ids), set(other.gold_ids)
-    return normalise(one.query) == normalise(other.query) or 5 * len(a & b) >= 4 * len(a | b)
+    return normalise_text(one.query) == normalise_text(other.query) or 5 * len(a & b) >= 4 * len(
+        a | b
+    )
 
 
 def groups(examples: Sequence[Example]) -> list[int]:

@@ -48,18 +48,13 @@ def in_full(record: Row) -> Row:
 
 def in_columns(record: Row) -> Row:
     """The record as `datasets` returns it: lists of objects become objects of lists."""
-    annotations = record["annotations"]
-    held = [annotation.get("qaPairs", []) for annotation in annotations]
-    return {
-        **record,
-        "annotations": {
-            "type": [annotation["type"] for annotation in annotations],
-            "answer": [annotation.get("answer", []) for annotation in annotations],
-            "qaPairs": [
-                {key: [p[key] for p in ps] for key in ("question", "answer")} for ps in held
-            ],
-        },
-    }
+
+    def columns(rows: list[Row], *names: str) -> Row:
+        return {name: [row.get(name, []) for row in rows] for name in names}
+
+    annotations = columns(record["annotations"], "type", "answer", "qaPairs")
+    annotations["qaPairs"] = [columns(p, "question", "answer") for p in annotations["qaPairs"]]
+    return {**record, "annotations": annotations}
 
 
 TRAIN = [
@@ -97,9 +92,11 @@ def test_the_longest_annotation_is_read(tmp_path: Path) -> None:
     assert texts(loaded)["b"] == [f"{q} {a[0]}" for q, a in pairs("lamp", 2)]  # the first of equals
     assert loaded.dataset.splits["train"][1].query == "When was the lamp?"
     assert len(loaded.dataset.corpus) == 3 + 2 + 2 + 8 + 2
-    assert loaded.cleaning.read == {"train": 5, "dev": 2}
-    assert loaded.cleaning.kept == {"train": 3, "dev": 2}
-    assert loaded.cleaning.repairs["out_of_range"].count == 2  # nine pairs, and none
+    assert loaded.report.counts == {
+        "questions read": {"train": 5, "dev": 2},
+        "kept": {"train": 3, "dev": 2},
+    }
+    assert loaded.report["out_of_range"].count == 2  # nine pairs, and none
     assert "CC BY-SA 3.0" in loaded.dataset.source
     assert str(tmp_path) not in loaded.dataset.source
     wider = load(tmp_path, {"train": TRAIN}, min_pairs=9, max_pairs=9)
@@ -121,9 +118,7 @@ def test_all_forms_give_the_same_data(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def hub(monkeypatch: pytest.MonkeyPatch, load_dataset: Any) -> None:
-    """A machine that is online and has the package."""
-    for switch in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
-        monkeypatch.delenv(switch, raising=False)
+    """A machine that has the package."""
     package = ModuleType("datasets")
     package.load_dataset = load_dataset  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "datasets", package)
@@ -134,71 +129,50 @@ def test_no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError("no route to host")
 
     hub(monkeypatch, unreachable)
-    with pytest.raises(ConnectionError, match=r"ambig_qa could not be had \(OSError: no route"):
+    with pytest.raises(ConnectionError, match=r"ambig_qa could not be had .*OSError: no route"):
         ambigqa.load()
     monkeypatch.setitem(sys.modules, "datasets", None)  # Python's way to say: not installed
-    with pytest.raises(ModuleNotFoundError, match="pip install datasets, or give the official"):
-        ambigqa.load()
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(ConnectionError, match="HF_HUB_OFFLINE is set, no hub; unset it, or give"):
+    with pytest.raises(ConnectionError, match="pip install datasets"):
         ambigqa.load()
 
 
-TRAPS: dict[str, tuple[dict[str, list[Row]], dict[str, int], str]] = {
+# What is added to training, what the report then counts, and a case in words.
+TRAPS: dict[str, tuple[list[Row], dict[str, int], str]] = {
     "a question of test in train": (
-        {"train": [*TRAIN, row("x", "when was the SEA", pairs("other sea", 2))], "dev": DEV},
+        [row("x", "when was the SEA", pairs("other sea", 2))],
         {"leaked_questions": 1},
         "train 'x' 'when was the SEA' is like dev 'd' 'When was the sea?'",
     ),
     "pairs of test in train": (
-        {"train": [*TRAIN, row("x", "When did the tide come?", pairs("sea", 7))], "dev": DEV},
+        [row("x", "When did the tide come?", pairs("sea", 7))],
         {"leaked_questions": 1},
         "train 'x' 'When did the tide come?' is like dev 'd'",
     ),
     "test in train by a chain": (
-        {
-            "train": [
-                *TRAIN,
-                row("x", "When was the ocean?", pairs("sea", 7)),
-                row("y", "When was the ocean?", pairs("ocean", 2)),
-            ],
-            "dev": DEV,
-        },
+        [
+            row("x", "When was the ocean?", pairs("sea", 7)),
+            row("y", "When was the ocean?", pairs("ocean", 2)),
+        ],
         {"leaked_questions": 2},
         "train 'y' 'When was the ocean?' is like dev 'd'",
     ),
     "a copy under another id": (
-        {"train": [*TRAIN, row("x", "When was the door ?", pairs("door", 2))], "dev": DEV},
+        [row("x", "When was the door ?", pairs("door", 2))],
         {"repeated_questions": 1},
         "train 'x' 'When was the door ?' repeats 'c'",
     ),
     "a pair twice": (
-        {
-            "train": [
-                *TRAIN,
-                row("x", "Who?", [("Who ran?", ["Al"]), ("who ran", ["al"]), ("Who sat?", ["Bo"])]),
-            ],
-            "dev": DEV,
-        },
+        [row("x", "Who?", [("Who ran?", ["Al"]), ("who ran", ["al"]), ("Who sat?", ["Bo"])])],
         {"repeated_golds": 1, "repeated_answers": 1},
         "'x' 'Who?': 'p-",
     ),
     "an answer twice": (
-        {
-            "train": [
-                *TRAIN,
-                row("x", "Who?", [("Who ran?", ["Al", "Alan"]), ("Who sat?", ["alan", "AL "])]),
-            ],
-            "dev": DEV,
-        },
-        {"repeated_answers": 1, "white_space_golds": 0},
+        [row("x", "Who?", [("Who ran?", ["Al", "Alan"]), ("Who sat?", ["alan", "AL "])])],
+        {"repeated_answers": 1},
         "'x' 'Who?': [['Al', 'Alan'], ['alan', 'AL ']]",
     ),
     "white space": (
-        {
-            "train": [*TRAIN, row("x", "Who?", [("Who  ran?", ["Al"]), ("Sat?", ["Bo "])])],
-            "dev": DEV,
-        },
+        [row("x", "Who?", [("Who  ran?", ["Al"]), ("Sat?", ["Bo "])])],
         {"white_space_golds": 2},
         "'Who  ran?' + 'Al'",
     ),
@@ -207,11 +181,11 @@ TRAPS: dict[str, tuple[dict[str, list[Row]], dict[str, int], str]] = {
 
 @pytest.mark.parametrize("trap", TRAPS)
 def test_the_injected_trap_is_found_and_repaired(trap: str, tmp_path: Path) -> None:
-    splits, expected, message = TRAPS[trap]
-    loaded = load(tmp_path, splits)
-    report = loaded.cleaning
-    found = {name: finding.count for name, finding in report.repairs.items() if finding.count}
-    assert found == {"out_of_range": 2, **{n: count for n, count in expected.items() if count}}
+    added, expected, message = TRAPS[trap]
+    loaded = load(tmp_path, {"train": [*TRAIN, *added], "dev": DEV})
+    report = loaded.report
+    found = {name: finding.count for name, finding in report.findings.items() if finding.count}
+    assert found == {"out_of_range": 2, **expected}
     assert message in str(report)
     assert audit(loaded.dataset).clean
     assert [e.id for e in loaded.dataset.splits["dev"]] == ["d", "e"]
@@ -234,11 +208,7 @@ def test_training_gives_way_whatever_the_order() -> None:
 
 
 def test_answer_strings(tmp_path: Path) -> None:
-    content: list[Pair] = [
-        ("Who ran?", ["Al Ray", "Ray", "Ray"]),
-        ("Sat?", ["Bo"]),
-        ("?!", ["bo."]),
-    ]
+    content: list[Pair] = [("Who ran?", ["Al Ray", "Ray", "Ray"]), ("Sat?", ["Bo"]), ("?", ["bo."])]
     loaded = load(tmp_path, {"train": [row("x", "Who?", content)]})
     assert loaded.answers["x"] == (("Al Ray", "Ray"), ("bo.",))
     assert len(loaded.dataset.splits["train"][0].golds) == 3
@@ -248,17 +218,12 @@ def test_answer_strings(tmp_path: Path) -> None:
 
 
 def test_scoring_by_answer_string_over_passages(tmp_path: Path) -> None:
-    loaded = load(
-        tmp_path, {"train": [row("x", "Who?", [("Ran?", ["Al", "Ray"]), ("Sat?", ["Bo"])])]}
-    )
+    content: list[Pair] = [("Ran?", ["Al", "Ray"]), ("Sat?", ["Bo"])]
+    answers = load(tmp_path, {"train": [row("x", "Who?", content)]}).answers["x"]
     passages = {"1": "Ray ran off.", "2": "So did Al.", "3": "Bobby sat.", "4": "Bo sat down."}
-    golds = [
-        [doc for doc, text in passages.items() if mentions(text, aliases)]
-        for aliases in loaded.answers["x"]
-    ]
+    golds = [[doc for doc, text in passages.items() if mentions(text, names)] for names in answers]
     assert golds == [["1", "2"], ["4"]]
-    run = Run({"x": ["2", "3", "1", "4"]})
-    asked = [Example("x", "Who?", golds)]
+    run, asked = Run({"x": ["2", "3", "1", "4"]}), [Example("x", "Who?", golds)]
     assert [mrecall(run, asked, k).tolist() for k in (3, 4)] == [[0.0], [1.0]]
 
 
@@ -268,52 +233,46 @@ def test_one_file_is_shared_out(tmp_path: Path) -> None:
     path.write_text(json.dumps(rows))
     loaded = ambigqa.load(path, seed=3)
     assert audit(loaded.dataset).clean
-    assert sum(loaded.cleaning.kept.values()) == 40
+    assert sum(1 for _ in loaded.dataset.examples()) == 40
     assert loaded.dataset.splits.keys() == {"train", "dev", "test"}
-    assert "questions read: all 40; kept: train" in str(loaded.cleaning)
+    assert "questions read: all 40; kept: train" in str(loaded.report)
+
+
+def annotated(*annotations: Row) -> Row:
+    return {"annotations": list(annotations)}
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        ({"question": ""}, r"record 1: field 'question' is empty"),
-        ({"annotations": {}}, r"record 1: field 'annotations' must be a list, got an object"),
+        ({"question": ""}, r" \[0\]\.question: blank"),
+        ({"annotations": {}}, r" \[0\]\.annotations: .* array, got {}"),
+        (annotated({"type": "noAnswer"}), r" \[0\]\.annotations\[0\]: .*'noAnswer'"),
+        (annotated({"type": "multipleQAs"}), r" \[0\]\..*qaPairs: Field required"),
         (
-            {"annotations": [{"type": "noAnswer"}]},
-            r"record 1, annotations\[0\]: field 'type' is 'noAnswer'; .* official file",
+            annotated({"type": "multipleQAs", "qaPairs": [{"question": "q", "answer": []}]}),
+            r" \[0\]\.annotations\[0\].*\.qaPairs\[0\]\.answer: .* at least 1",
         ),
-        (
-            {"annotations": [{"type": "multipleQAs", "qaPairs": [{"question": "q"}]}]},
-            r"record 1, annotations\[0\], qaPairs\[0\]: field 'answer' is missing",
-        ),
-        (
-            {
-                "annotations": [
-                    {"type": "multipleQAs", "qaPairs": [{"question": "q", "answer": []}]}
-                ]
-            },
-            r"record 1, annotations\[0\], qaPairs\[0\]: field 'answer' is empty",
-        ),
-        ({"id": "c"}, r"record 4: id 'c' stands twice"),
+        ({"id": "c"}, ", record 4: id 'c' stands twice"),
     ],
 )
 def test_a_wrong_record_is_named(damage: Row, message: str, tmp_path: Path) -> None:
     rows = [{**TRAIN[1], **damage}, *TRAIN[1:]]
-    with pytest.raises(ValueError, match=r"train_light\.json, " + message):
+    with pytest.raises(ValueError, match=r"train_light\.json:?" + message):
         load(tmp_path, {"train": rows})
 
 
-def test_bad_limits() -> None:
-    with pytest.raises(ValueError, match="min_pairs <= max_pairs, got 3 and 2"):
-        ambigqa.load("never read", min_pairs=3, max_pairs=2)
+def test_bad_limits(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="need 1 <= fewest <= most golds, got 3 and 2"):
+        load(tmp_path, {"train": TRAIN}, min_pairs=3, max_pairs=2)
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="no shared/data/ambigqa beside the project")
 def test_the_real_files() -> None:
     loaded = ambigqa.load({"train": REAL / "train_light.json", "test": REAL / "dev_light.json"})
-    report = loaded.cleaning
-    assert report.read == {"train": 10_036, "test": 2_002}
-    counts = {name: finding.count for name, finding in report.repairs.items()}
+    report = loaded.report
+    assert report.counts["questions read"] == {"train": 10_036, "test": 2_002}
+    counts = {name: finding.count for name, finding in report.findings.items()}
     assert counts == {
         "out_of_range": (10_036 - 4_719) + (2_002 - 1_149),
         "repeated_golds": 0,
@@ -324,6 +283,6 @@ def test_the_real_files() -> None:
         "leaked_questions": 1,
     }
     assert "When did the nba get the 3 point line?" in str(report)
-    assert report.kept == {"train": 4_718, "test": 1_149}
+    assert report.counts["kept"] == {"train": 4_718, "test": 1_149}
     assert len(loaded.dataset.corpus) == 17_227
     assert audit(loaded.dataset).clean

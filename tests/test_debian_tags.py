@@ -141,9 +141,8 @@ def test_limits(debian: Path) -> None:
         "software written in C and for Game Playing": ["a game of Chess!"],
         "software for Networking: Server and for Editing": ["an editor"],
     }
-    assert (
-        "a shell" in debian_tags.load(documents=None, min_tags=2, fractions=HALVES).corpus.values()
-    )
+    thinner = debian_tags.load(documents=None, min_tags=2, fractions=HALVES)
+    assert "a shell" in thinner.corpus.values()
 
 
 def test_sampling_documents(debian: Path) -> None:
@@ -152,18 +151,16 @@ def test_sampling_documents(debian: Path) -> None:
     )
     assert (len(smaller.corpus), len(larger.corpus)) == (5, 6)
     assert smaller.corpus.items() < larger.corpus.items()
-    again = debian_tags.load(1, 2, 5, min_tags=2, fractions=HALVES)
-    assert again == smaller
-    corpora = [debian_tags.load(1, 2, 4, seed=s, fractions=HALVES).corpus for s in range(4)]
-    assert any(corpus != corpora[0] for corpus in corpora)
+    other = debian_tags.load(1, 2, 5, min_tags=2, seed=3, fractions=HALVES)
+    assert other.corpus != smaller.corpus
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"min_golds": 0}, "got 0 and 8"),
-        ({"min_golds": 3, "max_golds": 2}, "got 3 and 2"),
-        ({"min_tags": 1}, "min_tags >= 2, got 1"),
+        ({"min_golds": 0}, "got 0, 8"),
+        ({"min_golds": 3, "max_golds": 2}, "got 3, 2"),
+        ({"min_tags": 1}, "8 and 1"),
         ({"documents": 0}, "documents <= 5 .*with 3 tags.*got 0"),
         ({"documents": 6}, "documents <= 5 .*with 3 tags.*got 6"),
         ({"documents": None, "min_golds": 6}, "no pair of tags has 6 to 8 golds"),
@@ -175,22 +172,18 @@ def test_bad_arguments(arguments: dict[str, Any], message: str, debian: Path) ->
         debian_tags.load(**arguments)
 
 
-@pytest.mark.parametrize("missing", ["vocabulary", "tags-current.gz"])
-def test_what_is_missing_is_said_with_the_command(missing: str, debian: Path) -> None:
-    (debian / missing).unlink()
-    with pytest.raises(FileNotFoundError, match=f"{missing} is missing.*apt-get install debtags"):
-        debian_tags.load()
-
-
-def test_apt_is_missing_empty_or_broken(debian: Path) -> None:
+def test_what_is_missing_or_broken_is_said_with_the_command(debian: Path) -> None:
     _apt(debian, "exit 0")
     with pytest.raises(FileNotFoundError, match="apt-get update"):
         debian_tags.load()
     _apt(debian, "echo no cache here >&2; exit 100")
     with pytest.raises(OSError, match="dumpavail` failed: no cache here"):
         debian_tags.load()
+    (debian / "vocabulary").unlink()
+    with pytest.raises(FileNotFoundError, match=r"vocabulary.*apt-get install debtags"):
+        debian_tags.load()
     (debian / "bin/apt-cache").unlink()
-    with pytest.raises(FileNotFoundError, match="can only be built on Debian or Ubuntu"):
+    with pytest.raises(FileNotFoundError, match="only be built on Debian or Ubuntu"):
         debian_tags.load()
 
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections import Counter
 from itertools import combinations
+from typing import Any
 
 import pytest
 from amer_book.worlds import intents
+from amer_book.worlds.kinds import Synset
 
-from amer_lite.datasets import wordnet_files
 from amer_lite.datasets.audit import audit
-from amer_lite.datasets.types import Dataset, Example
-from amer_lite.datasets.wordnet_files import Nouns, Synset
+from amer_lite.datasets.types import Example
+from amer_lite.datasets.wordnet_files import Nouns
 
 BRANCHES = 6
-SMALL = {
+SMALL: dict[str, Any] = {
     "documents": 400,
     "words": 300,
     "queries": {"train": 200, "dev": 20, "test": 40},
@@ -30,19 +29,19 @@ def _word(prefix: str, number: int) -> str:
     return prefix + "".join(chr(ord("a") + int(digit)) for digit in f"{number:03d}")
 
 
-def _nouns() -> Nouns:
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Six branches of two families of 40 nouns each, and words that will not do."""
-    senses: dict[str, list[str]] = {}
-    definitions: dict[str, str] = {}
+    nouns = Nouns({}, {}, {}, "small nouns")
     synsets: dict[str, Synset] = {}
 
     def add(words: tuple[str, ...], branch: str, kinds: list[str], text: str = "") -> str:
         key = words[0]
         document = f"n-{key}"
-        definitions[document] = text or f"meaning of {key}"
+        nouns.definitions[document] = text or f"meaning of {key}"
         synsets[key] = Synset(words, document, branch, tuple(kinds))
         for word in words:
-            senses.setdefault(word.lower(), []).append(document)
+            nouns.senses.setdefault(word.lower(), []).append(document)
         return key
 
     for branch in range(BRANCHES):
@@ -54,25 +53,19 @@ def _nouns() -> Nouns:
         add((f"Branch {branch}",), f"{branch:02d}", families)
     add(("Proper", "hot_dog", "x22", "usable", "synonym"), "00", [])
     add(("twosenses",), "00", [])
-    senses["twosenses"].append("n-Proper")
+    nouns.senses["twosenses"].append("n-Proper")
     add(("curse",), "00", [], "an offensive word")
-    return Nouns(senses, definitions, synsets, "small nouns")
-
-
-@pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> Nouns:
-    nouns = _nouns()
     monkeypatch.setattr(intents, "fetch", lambda: nouns)
+    monkeypatch.setattr(intents, "hierarchy", lambda nouns: synsets)
     monkeypatch.setattr(intents, "FAMILY", 30)
-    return nouns
 
 
 def _words(example: Example) -> list[str]:
     return [doc.removeprefix("d-") for doc in example.gold_ids]
 
 
-def test_a_query_mentions_its_golds_in_order_and_nothing_else(small: Nouns) -> None:
-    dataset = intents.load(min_intents=1, **SMALL)  # type: ignore[arg-type]
+def test_a_query_mentions_its_golds_in_order_and_nothing_else(small: None) -> None:
+    dataset = intents.load(min_intents=1, **SMALL)
     vocabulary = {doc.removeprefix("d-") for doc in dataset.corpus}
     for example in dataset.examples():
         words = _words(example)
@@ -85,9 +78,9 @@ def test_a_query_mentions_its_golds_in_order_and_nothing_else(small: Nouns) -> N
     assert dataset.source == "small nouns"
 
 
-def test_no_test_word_is_seen_in_training(small: Nouns) -> None:
+def test_no_test_word_is_seen_in_training(small: None) -> None:
     for spread in intents.SPREADS:
-        dataset = intents.load(spread, max_intents=3, **SMALL)  # type: ignore[arg-type]
+        dataset = intents.load(spread, max_intents=3, **SMALL)
         asked = {
             name: {word for example in part for word in _words(example)}
             for name, part in dataset.splits.items()
@@ -98,12 +91,12 @@ def test_no_test_word_is_seen_in_training(small: Nouns) -> None:
         assert audit(dataset).clean
 
 
-def test_spread(small: Nouns) -> None:
+def test_spread(small: None) -> None:
     """Near: one family, here the first letter. Far: all branches differ, two letters each."""
     families: dict[str, list[int]] = {}
     branches: dict[str, list[int]] = {}
     for spread in intents.SPREADS:
-        dataset = intents.load(spread, 3, 3, **SMALL)  # type: ignore[arg-type]
+        dataset = intents.load(spread, 3, 3, **SMALL)
         golds = [_words(example) for example in dataset.examples()]
         families[spread] = [len({word[0] for word in words}) for words in golds]
         branches[spread] = [
@@ -115,7 +108,7 @@ def test_spread(small: Nouns) -> None:
     assert set(families["far"]) == {3}
 
 
-def test_which_nouns_may_be_asked_for(small: Nouns) -> None:
+def test_which_nouns_may_be_asked_for(small: None) -> None:
     pool = 2 * BRANCHES * 40 + 1
     dataset = intents.load(documents=pool, words=pool)
     assert "d-usable" in dataset.corpus
@@ -126,15 +119,15 @@ def test_which_nouns_may_be_asked_for(small: Nouns) -> None:
         intents.load(documents=pool + 1, words=pool)
 
 
-def test_the_density_of_the_corpus_leaves_the_queries_alone(small: Nouns) -> None:
-    sparse = intents.load(**SMALL)  # type: ignore[arg-type]
-    dense = intents.load(**SMALL | {"documents": 470})  # type: ignore[arg-type]
+def test_the_density_of_the_corpus_leaves_the_queries_alone(small: None) -> None:
+    sparse = intents.load(**SMALL)
+    dense = intents.load(**SMALL | {"documents": 470})
     assert sparse.splits == dense.splits
     assert sparse.corpus.items() < dense.corpus.items()
     assert (len(sparse.corpus), len(dense.corpus)) == (400, 470)
 
 
-def test_number_of_intents_and_phrasings(small: Nouns) -> None:
+def test_number_of_intents_and_phrasings(small: None) -> None:
     queries = {"train": 400, "test": 100}
     halves = {"train": 0.5, "test": 0.5}
     dataset = intents.load("far", 2, 5, 400, 300, queries, halves)
@@ -147,10 +140,10 @@ def test_number_of_intents_and_phrasings(small: Nouns) -> None:
         assert {"_, _ and _", "_ _ _"} < shapes
 
 
-def test_the_seed_decides(small: Nouns) -> None:
-    one = intents.load(**SMALL)  # type: ignore[arg-type]
-    assert intents.load(**SMALL) == one  # type: ignore[arg-type]
-    other = intents.load(**SMALL, seed=1)  # type: ignore[arg-type]
+def test_the_seed_decides(small: None) -> None:
+    one = intents.load(**SMALL)
+    assert intents.load(**SMALL) == one
+    other = intents.load(**SMALL, seed=1)
     assert other.corpus != one.corpus
     assert other.splits != one.splits
 
@@ -159,60 +152,28 @@ def test_the_seed_decides(small: Nouns) -> None:
     ("arguments", "message"),
     [
         ({"spread": "wide"}, "spread 'wide' is unknown; choose one of"),
-        ({"min_intents": 0}, "got 0 and 5"),
-        ({"min_intents": 4, "max_intents": 3}, "got 4 and 3"),
+        ({"min_intents": 0}, "got 0, 5"),
+        ({"min_intents": 4, "max_intents": 3}, "got 4, 3"),
         ({"words": 0}, "got words=0 and documents=400"),
         ({"words": 401}, "got words=401 and documents=400"),
-        ({"queries": {"train": 5}}, r"queries are for \['train'\], fractions for"),
-        ({"fractions": {"train": 1, "dev": 1, "test": 1}}, "fractions must sum to 1"),
-        ({"spread": "far", "min_intents": 7, "max_intents": 7}, "train, 180 words: after 0 quer"),
-        ({"max_intents": 1, "min_intents": 1, "words": 30}, "train, 18 words: after 18 queries"),
+        ({"queries": {"train": 5}}, r"\['train'\] and "),
+        ({"fractions": {"train": 1, "dev": 1, "test": 1}}, "fractions must"),
+        ({"spread": "far", "min_intents": 7, "max_intents": 7}, "after 0 quer"),
+        ({"max_intents": 1, "min_intents": 1, "words": 30}, "after 18 queries"),
         ({"spread": "near", "words": 30}, "no new near set"),
     ],
 )
-def test_bad_arguments(arguments: dict[str, object], message: str, small: Nouns) -> None:
+def test_bad_arguments(arguments: dict[str, object], message: str, small: None) -> None:
     with pytest.raises(ValueError, match=message):
-        intents.load(**SMALL | arguments)  # type: ignore[arg-type]
-
-
-_IN_A_PROCESS = """
-import hashlib
-from amer_book.worlds import intents
-from tests.test_intents import SMALL, _nouns
-intents.fetch, intents.FAMILY = _nouns, 30
-data = intents.load("near", max_intents=3, **SMALL)
-print(hashlib.sha256(repr([data.corpus, data.splits]).encode()).hexdigest())
-"""
-
-
-def test_every_process_makes_the_same(small: Nouns) -> None:
-    prints = set()
-    for salt in ("0", "1"):
-        done = subprocess.run(
-            [sys.executable, "-c", _IN_A_PROCESS],
-            env={"PYTHONHASHSEED": salt, "PYTHONPATH": ":".join(filter(None, sys.path))},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        prints.add(done.stdout)
-    assert len(prints) == 1
-
-
-@pytest.fixture(scope="module")
-def real() -> dict[str, Dataset]:
-    try:
-        nouns = wordnet_files.fetch()
-    except FileNotFoundError as error:
-        pytest.skip(str(error))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(intents, "fetch", lambda: nouns)
-        return {spread: intents.load(spread) for spread in intents.SPREADS}
+        intents.load(**SMALL | arguments)
 
 
 @pytest.mark.parametrize("spread", intents.SPREADS)
-def test_the_real_intents(spread: str, real: dict[str, Dataset]) -> None:
-    dataset = real[spread]
+def test_the_real_intents(
+    spread: str, wordnet_nouns: Nouns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intents, "fetch", lambda: wordnet_nouns)
+    dataset = intents.load(spread)
     assert len(dataset.corpus) == 16_000
     assert {name: len(part) for name, part in dataset.splits.items()} == intents.QUERIES
     report = audit(dataset)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from amer_lite.datasets import qampari
 from amer_lite.datasets.audit import audit
 from amer_lite.datasets.cleaning import Loaded, distinct_golds, false_negatives
+from tests.test_files import jsonl
 
 WIKI = "https://en.wikipedia.org/wiki/"
 Row = dict[str, Any]
@@ -46,19 +47,12 @@ def topic(qid: str, name: str, n: int = 5) -> Row:
 
 def chunk(page: str, body: str, number: int = 0) -> Row:
     """A line of ``wikipedia_chunks``."""
-    id = f"{page}__{number}"
-    meta = {"revid": "1", "url": "u", "title": page, "file_path": "f", "page_id": page}
-    meta |= {"content": body, "chunk_id": id}
-    return {"id": id, "contents": f"{page} {body}", "meta": meta}
+    meta = {"url": "u", "title": page, "content": body, "chunk_id": f"{page}__{number}"}
+    return {"id": f"{page}__{number}", "contents": f"{page} {body}", "meta": meta}
 
 
 TRAIN = [topic("0__wikidata_simple__train", "Autozam"), topic("1__wikidata_simple__train", "Mazda")]
 TEST = [topic("0__wikidata_simple__test", "Suzuki"), topic("1__wikidata_comp__test", "Honda")]
-
-
-def write(path: Path, rows: Sequence[Row]) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
 
 
 Loader = Callable[..., Loaded]
@@ -72,18 +66,16 @@ def load(tmp_path: Path) -> Loader:
         chunks: Sequence[Row] | None = None,
         **limits: Any,
     ) -> Loaded:
-        files = {
-            "train": write(tmp_path / "train_data.jsonl", train),
-            "test": write(tmp_path / "test_data.jsonl", test),
-        }
-        passages = None if chunks is None else write(tmp_path / "chunks.jsonl", chunks)
+        parts = {"train": train, "test": test}
+        files = {name: jsonl(tmp_path / f"{name}_data.jsonl", rows) for name, rows in parts.items()}
+        passages = None if chunks is None else jsonl(tmp_path / "chunks.jsonl", chunks)
         return qampari.load(files, passages, **limits)
 
     return load
 
 
 def counts(loaded: Loaded) -> dict[str, int]:
-    return {name: f.count for name, f in loaded.cleaning.repairs.items() if f.count}
+    return {name: f.count for name, f in loaded.report.findings.items() if f.count}
 
 
 def ids(loaded: Loaded) -> dict[str, list[str]]:
@@ -112,16 +104,12 @@ def test_one_cluster_an_answer(load: Loader, tmp_path: Path) -> None:
 
 
 def test_limits_on_the_answers(load: Loader) -> None:
-    loaded = load(
-        [*TRAIN, topic("a", "Ford", 2), topic("b", "Fiat", 9)], min_answers=5, max_answers=8
-    )
+    train = [*TRAIN, topic("a", "Ford", 2), topic("b", "Fiat", 9)]
+    loaded = load(train, min_answers=5, max_answers=8)
     assert ids(loaded)["train"] == [row["qid"] for row in TRAIN]
     assert counts(loaded) == {"out_of_range": 2}
-    with pytest.raises(ValueError, match="min_answers <= max_answers, got 3 and 2"):
+    with pytest.raises(ValueError, match="got 3 and 2"):
         load(min_answers=3, max_answers=2)
-
-
-# --- the published traps --------------------------------------------------------------------------
 
 
 def _untidy(row: Row, qid: str) -> Row:
@@ -139,12 +127,10 @@ def test_white_space_that_only_golds_have(load: Loader) -> None:
     others = [chunk(f"Page {i}", f"Page {i} tells of nothing.") for i in range(30)]
     loaded = load([*TRAIN, *untidy], chunks=others)
     assert counts(loaded) == {"white_space_golds": 15, "proofs_outside": 5 * 7}
-    assert re.search(r"'Maker\d \d ' \+ ' Maker\d \d was made", str(loaded.cleaning))
+    assert re.search(r"'Maker\d \d ' \+ ' Maker\d \d was made", str(loaded.report))
     assert audit(loaded.dataset).clean
-    raw = {
-        doc: re.sub(r"^(Maker\d \d) ", r"\1   ", text)
-        for doc, text in loaded.dataset.corpus.items()
-    }
+    spaced = re.compile(r"^(Maker\d \d) ")
+    raw = {doc: spaced.sub(r"\1   ", text) for doc, text in loaded.dataset.corpus.items()}
     assert audit(replace(loaded.dataset, corpus=raw)).faults == ["white_space"]  # unrepaired
 
 
@@ -152,11 +138,8 @@ def test_white_space_is_made_plain_in_golds_and_others_alike(load: Loader) -> No
     entry = TRAIN[0]["answer_list"][0]["proof"][0]["proof_text"]
     chunks = [chunk("Autozam 0 ", f" Before. {entry}\tAfter. "), chunk("Else ", " No matter.\n")]
     loaded = load(chunks=chunks)
-    assert counts(loaded) == {
-        "white_space_golds": 1,
-        "white_space_others": 1,
-        "proofs_outside": 19,
-    }
+    spaces = {"white_space_golds": 1, "white_space_others": 1}
+    assert counts(loaded) == {**spaces, "proofs_outside": 19}
     assert loaded.dataset.corpus["Else __0"] == "Else No matter."
     assert loaded.dataset.corpus["Autozam 0 __0"] == f"Autozam 0 Before. {entry} After."
 
@@ -167,7 +150,7 @@ def test_identical_questions_under_other_ids(load: Loader) -> None:
     assert counts(loaded) == {"repeated_questions": 3}
     assert ids(loaded)["train"] == [row["qid"] for row in TRAIN]
     assert "train '0__copy' 'What was made by Autozam works?' repeats '0__wiki" in str(
-        loaded.cleaning
+        loaded.report
     )
 
 
@@ -200,7 +183,7 @@ def test_a_passage_of_two_answers(load: Loader) -> None:
         ["List Al and Bo both studied there."],
         ["Di Di studied there."],
     ]
-    assert "'x' 'Who studied there?': 'p-" in str(loaded.cleaning)
+    assert "'x' 'Who studied there?': 'p-" in str(loaded.report)
 
 
 @given(st.lists(st.lists(st.sampled_from("abcdef"), min_size=1, max_size=4), max_size=5))
@@ -211,9 +194,6 @@ def test_distinct_golds_share_nothing_and_lose_nothing(golds: list[list[str]]) -
     assert all(kept)
     assert set(shared) == {d for d in flat if sum(d in answer for answer in golds) > 1}
     assert distinct_golds(kept) == (kept, [])
-
-
-# --- passages -------------------------------------------------------------------------------------
 
 
 def test_a_proof_stands_for_the_passages_that_contain_it(load: Loader) -> None:
@@ -229,7 +209,7 @@ def test_a_proof_stands_for_the_passages_that_contain_it(load: Loader) -> None:
     assert first.golds[0] == ("Autozam 0__0", "Autozam 0__1")
     assert {c["id"] for c in chunks} <= loaded.dataset.corpus.keys()
     assert len(loaded.dataset.corpus) == 4 + 19
-    assert loaded.cleaning.repairs["proofs_outside"].count == 19
+    assert loaded.report["proofs_outside"].count == 19
 
 
 def test_false_negatives(load: Loader) -> None:
@@ -248,35 +228,28 @@ def test_false_negatives(load: Loader) -> None:
         f"{example.id!r} 'What was made by Autozam works?': 'Cars__0' holds 'Autozam 3'",
     )
     for wrong, message in [
-        ({"nobody": ["Cars__0"]}, "query 'nobody' is not in the data set"),
-        ({example.id: ["nothing"]}, "'nothing' of query '0__wiki.* is not in the corpus"),
+        ({"nobody": ["Cars__0"]}, "query 'nobody' is not in data set and answers"),
+        ({example.id: ["nothing"]}, "'nothing' of '0__wiki.* is not in the corpus"),
         ({example.id: [example.gold_ids[0]]}, "no negatives"),
     ]:
         with pytest.raises(ValueError, match=message):
             false_negatives(loaded.dataset, loaded.answers, wrong)
-    with pytest.raises(ValueError, match="is not in the answers"):
+    with pytest.raises(ValueError, match="is not in data set and answers"):
         false_negatives(loaded.dataset, {}, sampled)
-
-
-# --- errors ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        ({"qid": 5}, r"line 2: field 'qid' must be a string, got a number"),
-        ({"question_text": " "}, r"line 2: field 'question_text' is empty"),
-        ({"answer_list": None}, r"line 2: field 'answer_list' must be a list, got null"),
-        ({"answer_list": [{"answer_text": "x"}]}, r"answer_list\[0\]: field 'proof' is missing"),
+        ({"qid": 5}, "line 2: qid: .* string, got 5"),
+        ({"question_text": " "}, "line 2: question_text: blank"),
+        ({"answer_list": None}, "line 2: answer_list: .*, got None"),
+        ({"answer_list": [{"answer_text": "x"}]}, r"answer_list\[0\]\.proof: Field required"),
         (
-            {"answer_list": [{"answer_text": "x", "aliases": [1], "proof": []}]},
-            r"line 2, answer_list\[0\]: aliases\[0\] must be a string, got a number: 1",
+            {"answer_list": [{"answer_text": "x", "aliases": [1], "proof": [{"pid": "1"}]}]},
+            r"answer_list\[0\]\.aliases\[0\]: .*, got 1; answer_list\[0\]\.proof\[0\]\.proof_text",
         ),
-        (
-            {"answer_list": [{"answer_text": "x", "proof": [{"pid": "1"}]}]},
-            r"line 2, answer_list\[0\], proof\[0\]: field 'proof_text' is missing",
-        ),
-        ({"qid": TRAIN[0]["qid"]}, r"line 2: id '0__wikidata_simple__train' stands twice"),
+        ({"qid": TRAIN[0]["qid"]}, "line 2: id '0__wikidata_simple__train' stands twice"),
     ],
 )
 def test_a_wrong_line_is_named(damage: Row, message: str, load: Loader) -> None:
@@ -284,14 +257,6 @@ def test_a_wrong_line_is_named(damage: Row, message: str, load: Loader) -> None:
         load([TRAIN[0], {**TRAIN[1], **damage}])
 
 
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        ({"id": "a__0"}, r"line 2: id 'a__0' stands twice"),
-        ({"meta": None}, r"line 2, meta\[0\]: expected an object"),
-        ({"meta": {"title": "t"}}, r"field 'content' is missing"),
-    ],
-)
-def test_a_wrong_passage_is_named(damage: Row, message: str, load: Loader) -> None:
-    with pytest.raises(ValueError, match=r"chunks\.jsonl, .*" + message):
-        load(chunks=[chunk("a", "text"), {**chunk("b", "text"), **damage}])
+def test_a_passage_twice_is_named(load: Loader) -> None:
+    with pytest.raises(ValueError, match=r"chunks\.jsonl, line 2: id 'a__0' stands twice"):
+        load(chunks=[chunk("a", "text"), chunk("a", "text")])

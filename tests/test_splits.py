@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amer_lite.datasets.audit import Audit, audit
-from amer_lite.datasets.splits import normalise, split
+from amer_lite.datasets.audit import audit
+from amer_lite.datasets.report import Report
+from amer_lite.datasets.splits import normalise_text, split
 from amer_lite.datasets.types import Dataset, Example
 from tests import slow_splits
 
@@ -35,12 +36,12 @@ HALVES = {"train": 0.5, "test": 0.5}
     ],
 )
 def test_normalise(text: str, expected: str) -> None:
-    assert normalise(text) == expected
+    assert normalise_text(text) == expected
 
 
 @given(st.text())
 def test_normalise_twice_changes_nothing(text: str) -> None:
-    assert normalise(normalise(text)) == normalise(text)
+    assert normalise_text(normalise_text(text)) == normalise_text(text)
 
 
 @st.composite
@@ -122,18 +123,13 @@ def test_the_threshold_is_exact(shared: int, size: int, together: bool) -> None:
         assert all(split([one, other], HALVES).values())
 
 
-def test_sizes_are_those_asked_for() -> None:
-    splits = split(_words(1000))
-    assert {name: len(part) for name, part in splits.items()} == {
-        "train": 800,
-        "dev": 100,
-        "test": 100,
-    }
-
-
-def test_the_seed_decides() -> None:
-    words = _words(200)
-    assert split(words, seed=1) == split(words, seed=1) != split(words, seed=2)
+def test_sizes_are_those_asked_for_and_the_seed_decides() -> None:
+    words = _words(1000)
+    splits = split(words, seed=1)
+    assert [(name, len(part)) for name, part in splits.items()] == [
+        ("train", 800), ("dev", 100), ("test", 100),
+    ]  # fmt: skip
+    assert split(words, seed=1) == splits != split(words, seed=2)
 
 
 def test_another_process_gives_the_same_split() -> None:
@@ -171,21 +167,20 @@ def test_many_examples_with_frequent_golds_are_all_shared_out() -> None:
 
 
 @pytest.mark.parametrize(
-    "fractions",
-    [{}, {"train": 0.5}, {"train": 1.1, "test": -0.1}, {"train": 1.0, "test": 0.0}],
+    ("examples", "fractions", "message"),
+    [
+        (_words(10), {}, "fractions must"),
+        (_words(10), {"train": 0.5}, "fractions must"),
+        (_words(10), {"train": 1.1, "test": -0.1}, "fractions must"),
+        (_words(10), {"train": 1.0, "test": 0.0}, "fractions must"),
+        ([], HALVES, "no examples"),
+        ([*_words(5), *_words(1)], HALVES, "'q0' stands twice"),
+        (_words(1), HALVES, r"nothing left for \['test'\]: 1 examples"),
+    ],
 )
-def test_bad_fractions(fractions: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="fractions must"):
-        split(_words(10), fractions)
-
-
-def test_other_bad_input() -> None:
-    with pytest.raises(ValueError, match="no examples"):
-        split([])
-    with pytest.raises(ValueError, match="'q0' stands twice"):
-        split([*_words(5), *_words(1)])
-    with pytest.raises(ValueError, match=r"nothing left for \['dev', 'test'\]: 1 examples"):
-        split(_words(1))
+def test_bad_input(examples: list[Example], fractions: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        split(examples, fractions)
 
 
 # --- the audit ------------------------------------------------------------------------------------
@@ -201,95 +196,94 @@ def _clean() -> Dataset:
     )
 
 
-def _with(dataset: Dataset, split_name: str, *examples: Example) -> Dataset:
-    parts = {name: list(part) for name, part in dataset.splits.items()}
-    parts[split_name] += examples
-    return replace(dataset, splits=parts)
+def _with(split_name: str, *examples: Example, base: Dataset | None = None) -> Dataset:
+    base = base or _clean()
+    return replace(base, splits={**base.splits, split_name: [*base.splits[split_name], *examples]})
 
 
-def _with_texts(dataset: Dataset, texts: dict[str, str]) -> Dataset:
-    return replace(dataset, corpus={**dataset.corpus, **texts})
+def _with_texts(texts: dict[str, str]) -> Dataset:
+    return replace(_clean(), corpus={**_clean().corpus, **texts})
 
 
-def _counts(report: Audit) -> dict[str, int]:
+def _counts(report: Report) -> dict[str, int]:
     return {name: finding.count for name, finding in report.findings.items() if finding.count}
 
 
 def test_a_clean_data_set_is_clean() -> None:
     report = audit(_clean())
-    assert report.clean
-    assert _counts(report) == {}
-    assert (report.documents, report.queries) == (180, {"train": 40, "dev": 10, "test": 10})
-    assert "180 documents" in str(report)
-    assert str(report).endswith("clean")
+    assert report.clean and _counts(report) == {}
+    queries = {"train": 40, "dev": 10, "test": 10}
+    assert report.counts == {"documents": 180, "queries": queries}
+    assert "180" in str(report) and str(report).endswith("clean")
+    assert audit(Dataset("empty", {}, {})).clean
 
 
-def _spaced(text: str, docs: range) -> dict[str, str]:
-    return {f"d{i}": text.format(f"definition number {i}, in words") for i in docs}
+def _spaced(text: str, docs: range) -> Dataset:
+    return _with_texts({f"d{i}": text.format(f"definition number {i}, in words") for i in docs})
 
 
 INJECTIONS = {
     "query of train in test": (
-        _with(_clean(), "test", Example("new", " Word, 7!", ["d150"])),
+        _with("test", Example("new", " Word, 7!", ["d150"])),
         {"leaked_queries": 1},
         "test 'new' ' Word, 7!' is like train 'q7' 'word 7'",
     ),
     "gold set of train in dev": (
-        _with(_clean(), "dev", Example("new", "synonym", ["d15", "d14"])),
+        _with("dev", Example("new", "synonym", ["d15", "d14"])),
         {"leaked_golds": 1, "shared_golds": 1},
         "dev 'new' 'synonym' is like train 'q7' 'word 7'",
     ),
     "nearly the gold set of dev in test": (
         _with(
-            _with(_clean(), "dev", Example("four", "four", [f"d{i}" for i in range(150, 154)])),
             "test",
             Example("five", "five", [f"d{i}" for i in range(150, 155)]),
+            base=_with("dev", Example("four", "four", [f"d{i}" for i in range(150, 154)])),
         ),
         {"leaked_golds": 1, "shared_golds": 1},
         "test 'five' 'five' is like dev 'four' 'four'",
     ),
     "one gold of train in test": (
-        _with(_clean(), "test", Example("new", "new", ["d150", "d14"])),
+        _with("test", Example("new", "new", ["d150", "d14"])),
         {"shared_golds": 1},
         "test 'new' 'new' shares a gold with train 'q7' 'word 7'",
     ),
     "query of train twice": (
-        _with(_clean(), "train", Example("new", "WORD 7", ["d150"])),
+        _with("train", Example("new", "WORD 7", ["d150"])),
         {"repeated_queries": 1},
         "train 'new' 'WORD 7' repeats 'q7' 'word 7'",
     ),
     "gold set of test twice": (
-        _with(_clean(), "test", Example("new", "synonym", ["d110", "d111"])),
+        _with("test", Example("new", "synonym", ["d110", "d111"])),
         {"repeated_queries": 1},
         "test 'new' 'synonym' repeats 'q55' 'word 55'",
     ),
     "document twice": (
-        _with_texts(_clean(), {"d170": "Definition number 3 in words."}),
+        _with_texts({"d170": "Definition number 3 in words."}),
         {"repeated_documents": 1},
         "'d170' repeats 'd3'",
     ),
     "gold twice": (
-        _with_texts(_clean(), {"d15": "Definition number 14 in words."}),
+        _with_texts({"d15": "Definition number 14 in words."}),
         {"repeated_documents": 1, "repeated_golds": 1},
         "'q7' 'word 7': 'd14' and 'd15'",
     ),
     "golds with a trailing space": (
-        _with_texts(_clean(), _spaced("{} ", range(100))),
+        _spaced("{} ", range(100)),
         {"white_space": 1},
         "trailing white space: 100 of 120 golds, 0 of 60 other documents",
     ),
     "others with a leading space": (
-        _with_texts(_clean(), _spaced(" {}", range(130, 170))),
+        _spaced(" {}", range(130, 170)),
         {"white_space": 1},
         "leading white space: 0 of 120 golds, 40 of 60 other documents",
     ),
     "golds with a double space": (
-        _with_texts(_clean(), _spaced("a  {}", range(110))),
+        _spaced("a  {}", range(110)),
         {"white_space": 1},
         "double space: 110 of 120",
     ),
     "golds with a no-break space": (
-        _with_texts(_clean(), _spaced("a\u00a0{}", range(110))),
+        _spaced("a\u00a0{}", range(110)),
         {"white_space": 1},
         "odd space: 110 of 120",
     ),
@@ -306,22 +300,23 @@ def test_the_audit_finds_the_injected_trap_and_nothing_else(trap: str) -> None:
 
 
 def test_the_same_white_space_everywhere_tells_nothing() -> None:
-    assert audit(_with_texts(_clean(), _spaced("{} ", range(180)))).clean
-    assert audit(_with_texts(_clean(), _spaced("{} ", range(0, 180, 2)))).clean
+    assert audit(_spaced("{} ", range(180))).clean
+    assert audit(_spaced("{} ", range(0, 180, 2))).clean
 
 
 def test_passages_of_one_answer_may_have_the_same_text() -> None:
-    dataset = _with_texts(_clean(), {"d151": "Definition number 150 in words."})
-    report = audit(_with(dataset, "test", Example("new", "new", [("d150", "d151"), "d152"])))
+    base = _with_texts({"d151": "Definition number 150 in words."})
+    report = audit(_with("test", Example("new", "new", [("d150", "d151"), "d152"]), base=base))
     assert _counts(report) == {"repeated_documents": 1}
-    report = audit(_with(dataset, "test", Example("new", "new", [("d152", "d150"), "d151"])))
+    report = audit(_with("test", Example("new", "new", [("d152", "d150"), "d151"]), base=base))
     assert _counts(report) == {"repeated_documents": 1, "repeated_golds": 1}
 
 
 def test_only_a_few_cases_are_quoted() -> None:
-    report = audit(_with_texts(_clean(), {f"d{i}": "the same" for i in range(120, 150)}))
-    assert report.repeated_documents.count == 29
-    assert len(report.repeated_documents.examples) == 5
+    finding = audit(_with_texts({f"d{i}": "the same" for i in range(120, 150)}))[
+        "repeated_documents"
+    ]
+    assert (finding.count, len(finding.examples)) == (29, 5)
 
 
 @settings(deadline=None)
@@ -340,17 +335,15 @@ def test_what_the_splitter_makes_passes_the_audit(examples: list[Example]) -> No
 def test_leaks_against_all_pairs(examples: list[Example], cut: int) -> None:
     corpus = {doc: f"text {doc}" for doc in "abcdefgh"}
     report = audit(Dataset("d", corpus, {"train": examples[:cut], "test": examples[cut:]}))
-    queries = {normalise(e.query) for e in examples[:cut]}
-    assert report.leaked_queries.count == sum(normalise(e.query) in queries for e in examples[cut:])
+    queries = {normalise_text(e.query) for e in examples[:cut]}
+    assert report["leaked_queries"].count == sum(
+        normalise_text(e.query) in queries for e in examples[cut:]
+    )
     train = [set(e.gold_ids) for e in examples[:cut]]
-    assert report.leaked_golds.count == sum(
+    assert report["leaked_golds"].count == sum(
         any(5 * len(g & {*e.gold_ids}) >= 4 * len(g | {*e.gold_ids}) for g in train)
         for e in examples[cut:]
     )
-    assert report.shared_golds.count == sum(
+    assert report["shared_golds"].count == sum(
         any(g & {*e.gold_ids} for g in train) for e in examples[cut:]
     )
-
-
-def test_an_empty_data_set_has_no_faults() -> None:
-    assert audit(Dataset("empty", {}, {})).clean

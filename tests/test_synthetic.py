@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import subprocess
-import sys
 import tracemalloc
 from dataclasses import replace
 from itertools import combinations
@@ -14,30 +11,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from amer_book.worlds.synthetic import (
-    Families,
-    Kind,
-    SyntheticConfig,
-    SyntheticWorld,
-    make,
-)
-from amer_book.worlds.transforms import (
-    linear_golds,
-    mlp_golds,
-    orthogonal_rotations,
-    rotation,
-)
+from amer_book.worlds.synthetic import Families, Kind, SyntheticConfig, SyntheticWorld, make
+from amer_book.worlds.transforms import linear_golds, mlp_golds, orthogonal_rotations, rotation
 
-from amer_lite import (
-    AMER,
-    AMERConfig,
-    DecoderConfig,
-    FaissIndex,
-    TrainConfig,
-    TrainData,
-    evaluator,
-    fit,
-)
+from amer_lite import AMER, AMERConfig, DecoderConfig, TrainConfig, evaluator, fit
 from amer_lite.evaluation import metrics
 
 SMALL = SyntheticConfig(dim=32, train=40, dev=20, test=30, corpus=2000)
@@ -98,10 +75,10 @@ def test_the_mlp_golds_agree_with_torch_and_its_rotations_are_orthogonal_to_each
 def test_mean_cosine_between_golds_is_the_published_one() -> None:
     # Linear: the pairs ±A and ±B have −1, the rest cancels: (−1 −1) / 10 exactly.
     assert mean_cosine(make(SMALL)) == pytest.approx(-0.2, abs=1e-5)
-    wide = replace(SMALL, dim=512)
+    wide = replace(SMALL, dim=256)
     # The paper gives −0.05 for MLP in two digits; here it is about −0.06 in every dimension.
     assert mean_cosine(make(replace(wide, world="mlp"))) == pytest.approx(-0.06, abs=0.02)
-    # Independent rotations: 10 pairs × 30 queries of cosines with deviation 1/√512.
+    # Independent rotations: 10 pairs × 30 queries of cosines with deviation 1/√256.
     assert mean_cosine(make(replace(wide, world="rotations"))) == pytest.approx(0, abs=0.02)
 
 
@@ -145,18 +122,11 @@ def test_the_ood_test_family_is_never_trained_on() -> None:
     assert np.median(kurtosis(world.queries["test"])) > 5  # Laplace: 6
 
 
-def test_same_seed_same_world_in_another_process() -> None:
-    config = "SyntheticConfig('mlp', 'five', dim=16, train=20, dev=5, test=5, corpus=400, seed=3)"
-    script = (
-        "import hashlib; from amer_book.worlds.synthetic import SyntheticConfig, make;"
-        f"print(hashlib.sha256(make({config}).documents.tobytes()).hexdigest())"
-    )
-    other = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    here = make(SyntheticConfig("mlp", "five", 16, train=20, dev=5, test=5, corpus=400, seed=3))
-    digest = hashlib.sha256(here.documents.tobytes()).hexdigest()
-    assert other.stdout.strip() == digest, other.stderr
-    changed = make(SyntheticConfig("mlp", "five", 16, train=20, dev=5, test=5, corpus=400, seed=4))
-    assert not np.allclose(changed.documents, here.documents)
+def test_the_seed_decides() -> None:
+    config = SyntheticConfig("mlp", "five", dim=16, train=20, dev=5, test=5, corpus=400, seed=3)
+    one, again, other = make(config), make(config), make(replace(config, seed=4))
+    np.testing.assert_array_equal(one.documents, again.documents)
+    assert not np.allclose(one.documents, other.documents)
 
 
 def test_the_corpus_size_changes_nothing_but_the_distractors() -> None:
@@ -215,29 +185,31 @@ def test_clusters_of_unequal_size() -> None:
     assert cosine[same[:, None] != same].max() < 0.1
 
 
-def test_prefix_and_examples_fit_the_library() -> None:
+def test_the_parts_fit_the_library() -> None:
     world = make(SMALL)
     prefix = world.prefix("dev")
     assert prefix.values.shape == (20, 1, 32) and prefix.mask.all()
     example = world.examples("dev")[3]
     assert example.gold_ids == tuple(world.ids[row] for row in world.golds["dev"][3])
+    assert len(world.index()) == len(world.documents)
+    assert world.train_data().documents.numpy().tolist() == world.documents[: 40 * 5].tolist()
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"corpus": 449}, "449 places cannot hold all 450 golds"),
-        ({"dim": 1}, "dim must be ≥ 2"),
-        ({"world": "cubic"}, "'cubic' is unknown; choose one of linear"),
-        ({"families": "six"}, "'six' is unknown; choose one of one, five, ood"),
-        ({"families": "ood", "train": 3}, "at least one query of each family, got train=3"),
-        ({"golds": 0}, "golds must be ≥ 1"),
-        ({"fewest_golds": 6}, r"fewest_golds must lie in \[1, 5\], got 6"),
-        ({"cluster_sizes": (1, 2)}, "must give 5 sizes"),
+        ({"dim": 1}, "dim"),
+        ({"world": "cubic"}, "world"),
+        ({"families": "six"}, "families"),
+        ({"families": "ood", "train": 3}, "at least one query of each family"),
+        ({"golds": 0}, "golds"),
+        ({"fewest_golds": 6}, "fewest_golds 6 is more than golds 5"),
+        ({"cluster_sizes": (1, 2)}, "must be 5 sizes"),
         ({"cluster_sizes": (1, 2, 1, 1, 1)}, "needs noise > 0"),
-        ({"noise": -0.1}, "noise must be finite and ≥ 0, got -0.1"),
-        ({"noise": float("nan")}, "noise must be finite"),
-        ({"crowd": 1.5}, r"crowd must lie in \[0, 1\], got 1.5"),
+        ({"noise": -0.1}, "noise"),
+        ({"noise": float("nan")}, "noise"),
+        ({"crowd": 1.5}, "crowd"),
         ({"world": "mlp", "dim": 2}, "found 2 of 3 mutually orthogonal rotations in 2"),
     ],
 )
@@ -277,21 +249,17 @@ def test_rotations_are_uniform() -> None:
 
 def test_training_separates_five_vectors_from_one() -> None:
     """The smoke test of the whole idea: ±A cannot be held by one vector, five hold it."""
-    world = make(SyntheticConfig(dim=16, train=2000, dev=50, test=100, corpus=12_000))
-    index = FaissIndex(16)
-    index.add(world.documents, world.ids)
-    data = TrainData(world.prefix("train"), world.golds["train"], torch.from_numpy(world.documents))
+    world = make(SyntheticConfig(dim=8, train=1000, dev=50, test=100, corpus=6_000))
+    index = world.index()
     found = {}
     for m in (1, 5):
         torch.manual_seed(0)
-        decoder = DecoderConfig(state_dim=16, width=64, layers=1, heads=4)
-        model = AMER(AMERConfig(dim=16, decoder=decoder))
+        decoder = DecoderConfig(state_dim=8, width=48, layers=1, heads=4)
+        model = AMER(AMERConfig(dim=8, decoder=decoder))
+        config = TrainConfig(200, m, learning_rate=5e-3, evaluate_every=100)
         dev = evaluator(index, world.prefix("dev"), world.examples("dev"), m=m, k=100)
-        config = TrainConfig(300, m, learning_rate=3e-3, evaluate_every=100)
-        fit(model, data, config, dev, progress=False)
-        test = evaluator(
-            index, world.prefix("test"), world.examples("test"), m=m, k=100, metric=metrics.mrecall
-        )
-        found[m] = test(model)
+        fit(model, world.train_data(), config, dev, progress=False)
+        queries, examples = world.prefix("test"), world.examples("test")
+        found[m] = evaluator(index, queries, examples, m=m, k=100, metric=metrics.mrecall)(model)
     assert found[1] == 0  # a theorem: of −A·x and A·x one is behind every vector
     assert found[5] > 0.8

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from amer_lite.datasets.files import Record, read_jsonl, read_lines
+from amer_lite.datasets.files import Document, read_jsonl, read_lines
 from amer_lite.storage import atomic_path
 
 
@@ -44,18 +44,15 @@ def read(pattern: str) -> Iterator[Passage]:
         raise FileNotFoundError(f"{pattern}: no such file; check corpus (now in {Path.cwd()})")
     for path in files:
         tsv = ".tsv" in path.suffixes
-        for passage in _tsv(path) if tsv else map(_passage, read_jsonl(path)):
+        for passage in _tsv(path) if tsv else _json(path):
             if not passage.plain:
                 raise ValueError(f"{passage.where}: passage {passage.id!r} is blank; drop it")
             yield passage
 
 
-def _passage(record: Record) -> Passage:
-    doc, where = record.text("id"), record.where
-    if "meta" in record.fields:
-        (meta,) = Record(where, {"meta": [record.fields["meta"]]}).records("meta")
-        return Passage(doc, meta.value("title", str, ""), meta.text("content"), where)
-    return Passage(doc, record.value("title", str, ""), record.text("text"), where)
+def _json(path: Path) -> Iterator[Passage]:
+    for where, document in read_jsonl(path, Document):
+        yield Passage(document.id, document.title or "", document.text, where)
 
 
 def _tsv(path: Path) -> Iterator[Passage]:

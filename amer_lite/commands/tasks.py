@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import chain
 from json import dumps
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from amer_lite.commands.config import Config
 from amer_lite.commands.corpus import Passage
 from amer_lite.datasets import ambigqa, files, qampari, wordnet
 from amer_lite.datasets.cleaning import Answers, Loaded
-from amer_lite.datasets.splits import normalise, split
+from amer_lite.datasets.splits import normalise_text, split
 from amer_lite.datasets.types import Dataset, Example
 
 SAMPLE = 100_000  # passages that are no golds, for the audit
@@ -71,7 +72,7 @@ def load(config: Config) -> Task:
 
 
 def _task(loaded: Loaded, answers: Mapping[str, Answers] | None, pattern: str, seed: int) -> Task:
-    return Task(_with_dev(loaded.dataset, seed), answers, str(loaded.cleaning), pattern)
+    return Task(_with_dev(loaded.dataset, seed), answers, str(loaded.report), pattern)
 
 
 def _with_dev(dataset: Dataset, seed: int) -> Dataset:
@@ -88,11 +89,9 @@ def _files(config: Config) -> tuple[Dataset, str]:
     data = config.data
     golds: dict[str, str] = {}  # id to the place that names it first
     for path in files.by_split(data.queries).values():
-        for record in files.read_jsonl(path):
-            for answer in record.value("golds", list):
-                for doc in answer if isinstance(answer, list) else [answer]:
-                    if isinstance(doc, str):  # files.load names the others
-                        golds.setdefault(doc, record.where)
+        for where, query in files.read_jsonl(path, files.Query):
+            for doc in chain.from_iterable(query.golds):
+                golds.setdefault(doc, where)
     chosen, others = corpus.select(
         corpus.read(data.corpus), lambda passage: passage.id in golds, SAMPLE, data.seed
     )
@@ -107,7 +106,7 @@ def _files(config: Config) -> tuple[Dataset, str]:
         f"white space made plain in {odd[0]:,} of {len(chosen):,} golds and in {odd[1]:,} of "
         f"{len(others):,} other passages"
     )
-    dataset = files.over(texts, data.queries, seed=data.seed, corpus=data.corpus)
+    dataset = files.load(texts, data.queries, seed=data.seed)
     return dataset, report
 
 
@@ -122,15 +121,15 @@ def _pages(config: Config) -> Path:
     path = Path(config.folder) / "data" / f"pages-{key}.jsonl.gz"
     if not path.exists():
         titles = {
-            normalise(qampari.title(proof.value("found_in_url", str, "")))
+            normalise_text(proof.title)
             for file in files.by_split(data.queries).values()
-            for record in files.read_jsonl(file)
-            for answer in record.records("answer_list")
-            for proof in answer.records("proof")
+            for _, question in files.read_jsonl(file, qampari.Question)
+            for answer in question.answer_list
+            for proof in answer.proof
         }
         chosen, others = corpus.select(
             corpus.read(data.corpus),
-            lambda passage: normalise(passage.title) in titles,
+            lambda passage: normalise_text(passage.title) in titles,
             SAMPLE,
             data.seed,
         )

@@ -7,171 +7,91 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Hashable, Mapping
 from itertools import combinations
 
-import numpy as np
-
-from amer_lite.datasets.splits import Likeness, normalise
+from amer_lite.datasets.report import Finding, Report
+from amer_lite.datasets.splits import normalise_text, overlaps
 from amer_lite.datasets.types import Dataset, Example
 
-SIGNIFICANT = 0.001  # level of the audit's white-space tests
-CASES = 5  # cases that the audit quotes for a finding
+SIGNIFICANT = 0.001  # level of the white-space tests
 _SURFACE = {
     "leading white space": re.compile(r"\A\s"),
     "trailing white space": re.compile(r"\s\Z"),
     "double space": re.compile(r"\S\s{2,}\S"),
     "tab, line break or other odd space": re.compile(r"[^\S ]"),
 }
+_REMARKS = ("shared_golds", "repeated_queries")  # to be known, but no faults
 
 
-@dataclass(frozen=True)
-class Finding:
-    """How often something was found, and the first few cases in words.
-
-    Attributes:
-        count: of the cases.
-        examples: the first few.
-        fault: they falsify an evaluation; False for what is only to be reported.
-    """
-
-    count: int = 0
-    examples: tuple[str, ...] = ()
-    fault: bool = True
-
-    @classmethod
-    def of(cls, cases: Sequence[str], fault: bool = True) -> Finding:
-        """Count all ``cases``, quote the first few."""
-        return cls(len(cases), tuple(cases[:CASES]), fault)
-
-    def rows(self, name: str) -> list[str]:
-        """Lines of a table: the count under its name, then the cases."""
-        title = f"  {name.replace('_', ' '):<20}{self.count:>8,}"
-        return [title, *(f"    {case}" for case in self.examples)]
-
-
-@dataclass(frozen=True)
-class Audit:
-    """What `audit` found; ``print`` it for a table.
-
-    Attributes:
-        name: of the data set.
-        documents: number of documents in the corpus.
-        queries: split to number of queries.
-        leaked_queries: queries that also stand, normalised, in an earlier split.
-        leaked_golds: queries whose gold set has a Jaccard index of at least 0.8 with one of an
-            earlier split.
-        shared_golds: queries with at least one gold of an earlier split, the leaked ones included.
-            Most data sets have them, and a trained model gains from them: report their number.
-        repeated_queries: queries like (either way) an earlier one of their own split. They make the
-            sample smaller than it looks but favour no model, so `clean` leaves them out.
-        repeated_documents: documents whose normalised text an earlier document has.
-        repeated_golds: queries with two answers of equal normalised text: one asked for twice.
-        white_space: surface features that tell golds from other documents.
-    """
-
-    name: str
-    documents: int
-    queries: Mapping[str, int]
-    leaked_queries: Finding
-    leaked_golds: Finding
-    shared_golds: Finding
-    repeated_queries: Finding
-    repeated_documents: Finding
-    repeated_golds: Finding
-    white_space: Finding
-
-    @property
-    def findings(self) -> dict[str, Finding]:
-        """All findings by name."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in values.items() if isinstance(value, Finding)}
-
-    @property
-    def faults(self) -> list[str]:
-        """Names of the findings that falsify an evaluation."""
-        return [name for name, f in self.findings.items() if f.fault and f.count]
-
-    @property
-    def clean(self) -> bool:
-        """True if there is no fault."""
-        return not self.faults
-
-    def __str__(self) -> str:
-        sizes = ", ".join(f"{name} {count:,}" for name, count in self.queries.items())
-        lines = [f"{self.name}: {self.documents:,} documents; queries: {sizes}"]
-        for name, finding in self.findings.items():
-            lines += finding.rows(name)
-        verdict = "clean" if self.clean else "not clean: " + ", ".join(self.faults)
-        return "\n".join([*lines, f"  {verdict}"])
-
-
-def audit(dataset: Dataset) -> Audit:
+def audit(dataset: Dataset) -> Report:
     """Look for the leaks and duplicates that make retrieval figures meaningless.
 
     It cannot see *false negatives*, documents that answer a query without being its golds.
+
+    Returns:
+        numbers of documents and of queries by split, and these findings:
+
+        - ``leaked_queries``: queries that also stand, normalised, in an earlier split.
+        - ``leaked_golds``: gold sets with a Jaccard index of at least 0.8 with an earlier split's.
+        - ``shared_golds``, no fault: queries with a gold of an earlier split, the leaked ones
+          included. Most data sets have them, and a trained model gains from them.
+        - ``repeated_queries``, no fault: queries like (either way) an earlier one of their split.
+        - ``repeated_documents``: documents whose normalised text an earlier document has.
+        - ``repeated_golds``: queries with two answers of equal normalised text.
+        - ``white_space``: surface features that tell golds from other documents.
     """
-    examples = list(dataset.examples())
-    where = [name for name, members in dataset.splits.items() for _ in members]
-    likeness = Likeness.of(examples)
-    near: dict[int, list[int]] = defaultdict(list)  # gold-set class to the classes that it overlaps
-    for a, b in likeness.overlaps:
-        near[a].append(b)
-        near[b].append(a)
-
-    leaked_queries: list[str] = []
-    leaked_golds: list[str] = []
-    shared_golds: list[str] = []
-    repeated_queries: list[str] = []
-    by_query: dict[int, dict[str, int]] = defaultdict(dict)  # class to {split: first example}
-    by_golds: dict[int, dict[str, int]] = defaultdict(dict)
-    by_gold: dict[str, dict[str, int]] = defaultdict(dict)  # document to the same
-    for i, example in enumerate(examples):
-        query, golds = likeness.queries[i], likeness.golds[i]
-        twins = {s: j for c in (golds, *near[golds]) for s, j in by_golds[c].items()}
-        sharing = {s: j for doc in example.gold_ids for s, j in by_gold[doc].items()}
-        for found, leaks, relation in (
-            (by_query[query], leaked_queries, "is like"),
-            (twins, leaked_golds, "is like"),
-            (sharing, shared_golds, "shares a gold with"),
-        ):
-            if earlier := next((s for s in found if s != where[i]), None):
-                twin = examples[found[earlier]]
-                leaks.append(
-                    f"{where[i]} {example.id!r} {example.query!r} {relation} "
-                    f"{earlier} {twin.id!r} {twin.query!r}"
-                )
-        if where[i] in by_query[query] or where[i] in twins:
-            j = by_query[query].get(where[i], twins.get(where[i], i))
-            repeated_queries.append(
-                f"{where[i]} {example.id!r} {example.query!r} repeats "
-                f"{examples[j].id!r} {examples[j].query!r}"
-            )
-        by_query[query].setdefault(where[i], i)
-        by_golds[golds].setdefault(where[i], i)
-        for doc in example.gold_ids:
-            by_gold[doc].setdefault(where[i], i)
-
-    texts = {doc: normalise(text) for doc, text in dataset.corpus.items()}
+    texts = {doc: normalise_text(text) for doc, text in dataset.corpus.items()}
     first: dict[str, str] = {}
-    repeated_documents = [
+    cases = _likenesses(dataset)
+    cases["repeated_documents"] = [
         f"{doc!r} repeats {first[text]!r}: {dataset.corpus[doc][:60]!r}"
         for doc, text in texts.items()
         if first.setdefault(text, doc) != doc
     ]
-    return Audit(
-        name=dataset.name,
-        documents=len(dataset.corpus),
-        queries={name: len(members) for name, members in dataset.splits.items()},
-        leaked_queries=Finding.of(leaked_queries),
-        leaked_golds=Finding.of(leaked_golds),
-        shared_golds=Finding.of(shared_golds, fault=False),
-        repeated_queries=Finding.of(repeated_queries, fault=False),
-        repeated_documents=Finding.of(repeated_documents),
-        repeated_golds=Finding.of([case for e in examples if (case := _repeated_gold(e, texts))]),
-        white_space=Finding.of(_white_space(dataset)),
-    )
+    repeated = [_repeated_gold(example, texts) for example in dataset.examples()]
+    cases["repeated_golds"] = [case for case in repeated if case]
+    cases["white_space"] = _white_space(dataset)
+    queries = {name: len(part) for name, part in dataset.splits.items()}
+    counts = {"documents": len(dataset.corpus), "queries": queries}
+    findings = {name: Finding.of(found, name not in _REMARKS) for name, found in cases.items()}
+    return Report(dataset.name, counts, findings)
+
+
+def _likenesses(dataset: Dataset) -> dict[str, list[str]]:
+    """Queries that are like earlier ones, of other splits or of their own."""
+    near: dict[Hashable, list[Hashable]] = defaultdict(list)
+    for a, b in overlaps(frozenset(example.gold_ids) for example in dataset.examples()):
+        near[a].append(b)
+        near[b].append(a)
+    cases: dict[str, list[str]] = {
+        name: [] for name in ("leaked_queries", "leaked_golds", "shared_golds", "repeated_queries")
+    }
+    # Under a query, a set of golds and a gold: the first example of each split that has it.
+    first: dict[Hashable, dict[str, Example]] = defaultdict(dict)
+    for here, part in dataset.splits.items():
+        for example in part:
+            query, golds = ("query", normalise_text(example.query)), frozenset(example.gold_ids)
+            keys: dict[str, list[Hashable]] = {
+                "leaked_queries": [query],
+                "leaked_golds": [golds, *near[golds]],
+                "shared_golds": list(example.gold_ids),
+            }
+            found = {
+                name: {split: twin for key in known for split, twin in first[key].items()}
+                for name, known in keys.items()
+            }
+            label = f"{here} {example.id!r} {example.query!r}"
+            for name, twins in found.items():
+                relation = "shares a gold with" if name == "shared_golds" else "is like"
+                if split := next((split for split in twins if split != here), None):
+                    twin = twins[split]
+                    cases[name].append(f"{label} {relation} {split} {twin.id!r} {twin.query!r}")
+            if twin := (found["leaked_golds"] | found["leaked_queries"]).get(here):
+                cases["repeated_queries"].append(f"{label} repeats {twin.id!r} {twin.query!r}")
+            for key in (query, golds, *example.gold_ids):
+                first[key].setdefault(here, example)
+    return cases
 
 
 def _repeated_gold(example: Example, texts: Mapping[str, str]) -> str | None:
@@ -195,17 +115,15 @@ def _white_space(dataset: Dataset) -> list[str]:
     from scipy.stats import fisher_exact
 
     golds = {doc for example in dataset.examples() for doc in example.gold_ids}
-    sizes = [len(golds), len(dataset.corpus) - len(golds)]
+    n, rest = len(golds), len(dataset.corpus) - len(golds)
     found = []
     for feature, pattern in _SURFACE.items():
-        counts = [0, 0]
-        for doc, text in dataset.corpus.items():
-            counts[doc not in golds] += pattern.search(text) is not None
-        table = np.array([counts, [n - c for n, c in zip(sizes, counts, strict=True)]])
-        p = float(fisher_exact(table).pvalue)
+        bearers = [doc for doc, text in dataset.corpus.items() if pattern.search(text)]
+        a = sum(doc in golds for doc in bearers)
+        b = len(bearers) - a
+        p = float(fisher_exact([[a, b], [n - a, rest - b]]).pvalue)
         if p < SIGNIFICANT:
             found.append(
-                f"{feature}: {counts[0]:,} of {sizes[0]:,} golds, "
-                f"{counts[1]:,} of {sizes[1]:,} other documents (p = {p:.1g})"
+                f"{feature}: {a:,} of {n:,} golds, {b:,} of {rest:,} other documents (p = {p:.1g})"
             )
     return found

@@ -10,59 +10,26 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from amer_lite.datasets.audit import Finding
-from amer_lite.datasets.splits import groups, normalise, split
+from amer_lite.datasets.report import Finding, Report
+from amer_lite.datasets.splits import groups, normalise_text, split
 from amer_lite.datasets.types import Dataset, Example
 
 Answers = tuple[tuple[str, ...], ...]  # per answer the strings that name it
 
 
-@dataclass(frozen=True)
-class Cleaning:
-    """What a loader left out or repaired; ``print`` it for a table.
-
-    Attributes:
-        name: of the data set.
-        read: questions in the files, by split.
-        kept: questions in the data set, by split.
-        repairs: finding by name. ``out_of_range``: questions left out for the number of their
-            golds. ``white_space_golds``, ``white_space_others``: documents whose white space was
-            made plain; a difference between the two would have told golds from the rest.
-            ``repeated_golds``: questions that had one document as two golds. ``repeated_answers``:
-            questions two of whose answers are the same strings. ``repeated_questions``: questions
-            dropped as copies (normalised text and golds) of an earlier one in their split.
-            ``leaked_questions``: questions dropped because a later split has one like them.
-    """
-
-    name: str
-    read: Mapping[str, int]
-    kept: Mapping[str, int]
-    repairs: Mapping[str, Finding]
-
-    def __str__(self) -> str:
-        read, kept = (
-            ", ".join(f"{split_name or 'all'} {count:,}" for split_name, count in counts.items())
-            for counts in (self.read, self.kept)
-        )
-        lines = [f"{self.name}: questions read: {read}; kept: {kept}"]
-        for name, finding in self.repairs.items():
-            lines += finding.rows(name)
-        return "\n".join(lines)
-
-
 class Loaded(NamedTuple):
-    """What a loader of questions returns: the data, the answer strings by query id, the repairs."""
+    """What a loader of questions returns; answer strings are by query id."""
 
     dataset: Dataset
     answers: dict[str, Answers]
-    cleaning: Cleaning
+    report: Report
 
 
 @dataclass(frozen=True)
 class Question:
-    """A question as it stands in its file, ``where``; golds and answers may repeat themselves."""
+    """A question as it stands in its file, with any repetitions."""
 
-    where: str
+    where: str  # file and line, in words
     id: str
     text: str
     golds: Sequence[Sequence[str]]
@@ -70,16 +37,15 @@ class Question:
 
 
 def clean(
-    *,
     name: str,
     questions: Mapping[str, Sequence[Question]],
     parts: Mapping[str, tuple[str, ...]],
-    passages: Collection[str],
     sizes: tuple[int, float],
-    repairs: Mapping[str, Sequence[str]],
     fractions: Mapping[str, float],
     seed: int,
     source: str,
+    passages: Collection[str] = (),
+    repairs: Mapping[str, Sequence[str]] | None = None,
 ) -> Loaded:
     """Repair ``questions`` and make the data set.
 
@@ -87,65 +53,65 @@ def clean(
     documents of dropped questions go with them: they would answer kept ones without being golds.
 
     Args:
-        name: of the data set.
         questions: by split; under the name ``""`` they are shared out by `splits.split`.
         parts: per document what its text is made of, such as title and body.
+        sizes: fewest and most golds of a question that is kept; others are ``out_of_range``.
         passages: ids of documents that stay whether they are golds or not.
-        sizes: fewest and most golds of a question that is kept.
         repairs: cases of what the loader itself found, by name.
-        fractions, seed: see `splits.split`.
-        source: of the data set.
+
+    Returns:
+        with a report of questions read and kept. Its findings, no faults any more, are ``repairs``,
+        those of `separate` and: ``repeated_golds``, one document as two golds of a question;
+        ``repeated_answers``, two answers of the same strings; ``white_space_golds`` and
+        ``white_space_others``, documents whose white space was made plain (a difference between the
+        two would have told golds from the rest).
 
     Raises:
-        ValueError: a question id that stands twice, or a split that is left empty.
+        ValueError: bad sizes, a question id that stands twice, or a split that is left empty.
     """
-    cases: dict[str, list[str]] = {
-        "out_of_range": [],
-        "repeated_golds": [],
-        "repeated_answers": [],
-    }
-    splits: dict[str, list[Example]] = {}
+    least, most = sizes
+    if not 1 <= least <= most:
+        raise ValueError(f"{name}: need 1 <= fewest <= most golds, got {least} and {most}")
+    cases: dict[str, list[str]] = {"out_of_range": [], "repeated_golds": [], "repeated_answers": []}
+    splits: dict[str, list[Example]] = {split_name: [] for split_name in questions}
     answers: dict[str, Answers] = {}
     for split_name, asked in questions.items():
-        splits[split_name] = []
         for question in asked:
             label = f"{question.id!r} {question.text!r}"
             golds, shared = distinct_golds(question.golds)
-            if not sizes[0] <= len(golds) <= sizes[1]:
+            if not least <= len(golds) <= most:
                 cases["out_of_range"].append(f"{label}: {len(golds)} golds")
                 continue
             if question.id in answers:
-                raise ValueError(
-                    f"{question.where}: id {question.id!r} stands twice; rename or drop one"
-                )
+                raise ValueError(f"{question.where}: id {question.id!r} stands twice")
             if shared:
                 text = " ".join(parts[shared[0]]).strip()
                 cases["repeated_golds"].append(f"{label}: {shared[0]!r} {text[:60]!r}")
             answers[question.id] = _distinct_answers(question.answers)
             if len(answers[question.id]) < len(question.answers):
                 cases["repeated_answers"].append(f"{label}: {list(question.answers)!r:.60}")
-            splits[split_name].append(Example(question.id, " ".join(question.text.split()), golds))
+            splits[split_name].append(Example(question.id, _plain(question.text), golds))
     kept, dropped = separate(splits)
     if "" in kept:
         kept = split(kept[""], fractions, seed)
-    golds_kept = {doc for part in kept.values() for e in part for doc in e.gold_ids}
+    examples = [example for part in kept.values() for example in part]
+    golds_kept = {doc for example in examples for doc in example.gold_ids}
     corpus = {doc: _plain(*parts[doc]) for doc in sorted(golds_kept.union(passages))}
     odd: dict[bool, list[str]] = {True: [], False: []}
     for doc in corpus:
         if any(part != _plain(part) for part in parts[doc]):
-            odd[doc in golds_kept].append(
-                f"{doc!r}: {' + '.join(f'{p[:40]!r}' for p in parts[doc])}"
-            )
-    found = {**repairs, "white_space_golds": odd[True], "white_space_others": odd[False]}
+            case = f"{doc!r}: {' + '.join(f'{part[:40]!r}' for part in parts[doc])}"
+            odd[doc in golds_kept].append(case)
+    cases |= {**(repairs or {}), "white_space_golds": odd[True], "white_space_others": odd[False]}
+    counts = {
+        what: {split_name: len(part) for split_name, part in parts_of.items()}
+        for what, parts_of in (("questions read", questions), ("kept", kept))
+    }
+    findings = {n: Finding.of(found, fault=False) for n, found in (cases | dropped).items()}
     return Loaded(
         Dataset(name, corpus, kept, source),
-        {example.id: answers[example.id] for part in kept.values() for example in part},
-        Cleaning(
-            name,
-            {split_name: len(asked) for split_name, asked in questions.items()},
-            {split_name: len(part) for split_name, part in kept.items()},
-            {what: Finding.of(those) for what, those in {**cases, **found, **dropped}.items()},
-        ),
+        {example.id: answers[example.id] for example in examples},
+        Report(name, counts, findings),
     )
 
 
@@ -158,7 +124,8 @@ def separate(
     keeps its questions. Training comes first, whatever the order; the others stand as given.
 
     Returns:
-        the splits, and the cases in words under ``repeated_questions`` and ``leaked_questions``.
+        the splits, and the cases in words: ``repeated_questions`` (equal normalised text and golds,
+        in one split) and ``leaked_questions``.
 
     Raises:
         ValueError: nothing is left of a split.
@@ -172,22 +139,20 @@ def separate(
             home[number] = (name, example)
     kept: dict[str, list[Example]] = {name: [] for name in splits}
     seen: dict[tuple[str, frozenset[str]], Example] = {}
-    repeated: list[str] = []
-    leaked: list[str] = []
+    cases: dict[str, list[str]] = {"repeated_questions": [], "leaked_questions": []}
     for number, (name, example) in zip(numbers, placed, strict=True):
         last, twin = home[number]
-        key = (normalise(example.query), frozenset(example.gold_ids))
+        key = (normalise_text(example.query), frozenset(example.gold_ids))
         label = f"{name} {example.id!r} {example.query!r}"
         if name != last:
-            leaked.append(f"{label} is like {last} {twin.id!r} {twin.query!r}")
-        elif key in seen:
-            repeated.append(f"{label} repeats {seen[key].id!r} {seen[key].query!r}")
+            cases["leaked_questions"].append(f"{label} is like {last} {twin.id!r} {twin.query!r}")
+        elif (first := seen.setdefault(key, example)) is not example:
+            cases["repeated_questions"].append(f"{label} repeats {first.id!r} {first.query!r}")
         else:
-            seen[key] = example
             kept[name].append(example)
     if empty := [name or "all" for name, part in kept.items() if not part]:
         raise ValueError(f"separate: no question is left in {empty}; check files and limits")
-    return kept, {"repeated_questions": repeated, "leaked_questions": leaked}
+    return kept, cases
 
 
 def distinct_golds(golds: Sequence[Sequence[str]]) -> tuple[list[list[str]], list[str]]:
@@ -214,7 +179,7 @@ def mentions(text: str, aliases: Sequence[str]) -> str | None:
 
 def words(text: str) -> str:
     """``text`` normalised, with a space at both ends: it then contains only whole words."""
-    return f" {normalise(text)} "
+    return f" {normalise_text(text)} "
 
 
 def false_negatives(
@@ -222,8 +187,7 @@ def false_negatives(
 ) -> tuple[float, Finding]:
     """How many of the documents taken as negatives hold an answer to their query?
 
-    Strings are compared as in `mentions`; short answers ("2", "the king") also match by accident,
-    so that the share is an upper bound for those and the cases are worth a look.
+    Strings are compared as in `mentions`; short answers ("2", "the king") also match by accident.
 
     Args:
         dataset: its golds are no negatives and are passed over.
@@ -234,30 +198,25 @@ def false_negatives(
         the share of the negatives that hold an answer, and the cases.
 
     Raises:
-        ValueError: a query or document that the data set does not have, a query without answers,
-            or no negatives at all.
+        ValueError: an unknown query or document, or no negatives at all.
     """
     examples = {example.id: example for example in dataset.examples()}
     cases: list[str] = []
-    negatives = 0
+    total = 0
     for query, docs in sampled.items():
         if query not in examples or query not in answers:
-            missing = "the data set" if query not in examples else "the answers"
-            raise ValueError(f"false_negatives: query {query!r} is not in {missing}")
+            raise ValueError(f"false_negatives: query {query!r} is not in data set and answers")
+        example, aliases = examples[query], [a for names in answers[query] for a in names]
         for doc in dict.fromkeys(docs):
             if doc not in dataset.corpus:
-                raise ValueError(
-                    f"false_negatives: {doc!r} of query {query!r} is not in the corpus"
-                )
-            if doc in examples[query].gold_ids:
-                continue
-            negatives += 1
-            every = [alias for aliases in answers[query] for alias in aliases]
-            if alias := mentions(dataset.corpus[doc], every):
-                cases.append(f"{query!r} {examples[query].query!r}: {doc!r} holds {alias!r}")
-    if not negatives:
+                raise ValueError(f"false_negatives: {doc!r} of {query!r} is not in the corpus")
+            if doc not in example.gold_ids:
+                total += 1
+                if alias := mentions(dataset.corpus[doc], aliases):
+                    cases.append(f"{query!r} {example.query!r}: {doc!r} holds {alias!r}")
+    if not total:
         raise ValueError("false_negatives: no negatives; sample documents that are not golds")
-    return len(cases) / negatives, Finding.of(cases)
+    return len(cases) / total, Finding.of(cases)
 
 
 def _plain(*parts: str) -> str:
@@ -266,8 +225,8 @@ def _plain(*parts: str) -> str:
 
 def _distinct_answers(answers: Sequence[Sequence[str]]) -> Answers:
     """Answers that differ, as normalised sets of strings; strings and answers of nothing go."""
-    named = [[alias for alias in aliases if normalise(alias)] for aliases in answers]
-    distinct = {
-        frozenset(map(normalise, aliases)): tuple(dict.fromkeys(aliases)) for aliases in named
-    }
-    return tuple(aliases for aliases in distinct.values() if aliases)
+    distinct: dict[frozenset[str], tuple[str, ...]] = {}
+    for aliases in answers:
+        named = tuple(dict.fromkeys(alias for alias in aliases if normalise_text(alias)))
+        distinct[frozenset(map(normalise_text, named))] = named
+    return tuple(named for named in distinct.values() if named)

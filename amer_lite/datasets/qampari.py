@@ -11,13 +11,38 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote
 
-from amer_lite.datasets.cleaning import Loaded, Question, clean, words
-from amer_lite.datasets.files import Files, Record, by_split, read_jsonl
-from amer_lite.datasets.splits import FRACTIONS, fingerprint, normalise
+from amer_lite.datasets.cleaning import Loaded, clean, words
+from amer_lite.datasets.cleaning import Question as Asked
+from amer_lite.datasets.files import Files, Filled, Record, by_split, documents, read_jsonl
+from amer_lite.datasets.splits import FRACTIONS, fingerprint, normalise_text
 
 NOTICE = "QAMPARI, Amouyal et al. 2023, arXiv 2205.12665"
 Parts = dict[str, tuple[str, ...]]
 Pages = Mapping[str, list[tuple[str, str]]]  # normalised title to (passage id, its words)
+
+
+class Proof(Record):
+    proof_text: str
+    found_in_url: str | None = None
+
+    @property
+    def title(self) -> str:
+        """Of the Wikipedia page, from its address."""
+        return unquote((self.found_in_url or "").partition("/wiki/")[2]).replace("_", " ")
+
+
+class Answer(Record):
+    answer_text: Filled
+    aliases: list[str] | None = None
+    proof: list[Proof]
+
+
+class Question(Record):
+    """A line of the official files."""
+
+    qid: Filled
+    question_text: Filled
+    answer_list: list[Answer]
 
 
 def load(
@@ -30,103 +55,71 @@ def load(
 ) -> Loaded:
     """Questions, and per answer the passages that prove it.
 
-    Any of them will do, even where an answer is proved in two steps (composed questions).
+    Any of them will do, even where an answer is proved in two steps (composed questions). Answers
+    without a proof are not golds; their strings are in ``answers`` all the same.
 
     Without ``passages`` the corpus is the proofs: the title of the page and the proof's text. With
     them a proof stands for the passages of its page that contain it; one that is in none stays a
-    document of its own and is reported, because proofs are sentences and passages are longer, so
-    that length would tell golds from the rest. The ids of the proofs (``pid``) are not used: each
-    names one proof of one answer, and the same text comes under many. Answers without a proof are
-    not golds; their strings are in ``answers`` all the same.
-
-    A passage may hold an answer and be no gold: `cleaning.false_negatives` counts such ones. All
-    passages are kept in memory: give a selection of the 25.9 million, not all.
+    document of its own and is reported, because proofs are shorter than passages, so that length
+    would tell golds from the rest. The ids of the proofs (``pid``) are not used: the same text
+    comes under many.
 
     Args:
         files: official JSONL files (also ``.gz``): ``{split name: path}``, or one path, whose
             questions `splits.split` shares out.
-        passages: a file of the official ``wikipedia_chunks``, one ``{"id", "contents", "meta":
-            {"title", "content", …}}`` a line.
-        min_answers: at least 1; fewest answers with a passage of their own. The experiments of
+        passages: a file of `files.Document`, kept in memory: a selection of the 25.9 million.
+        min_answers: fewest answers with a passage of their own, from 1 on. The experiments of
             arXiv 2511.02770 have 5 to 8.
-        max_answers: at least ``min_answers``; None: no limit.
-        fractions, seed: see `splits.split`.
 
     Returns:
-        data set, answer strings by query id, and a report of what was left out or repaired. Its
-        findings are those of `cleaning.Cleaning` and ``unproved_answers``, ``proofs_outside``.
+        as `cleaning.clean`, with two findings more: ``unproved_answers`` and ``proofs_outside``.
 
     Raises:
         FileNotFoundError: a file is missing.
         ValueError: bad arguments, or a line that is not of the official format.
     """
-    most = math.inf if max_answers is None else max_answers
-    if not 1 <= min_answers <= most:
-        raise ValueError(
-            f"qampari: need 1 <= min_answers <= max_answers, got {min_answers} and {max_answers}"
-        )
     parts: Parts = {}
     pages: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for record in read_jsonl(passages) if passages is not None else ():
-        doc = record.new_id("id", parts)
-        parts[doc] = _passage(record)
-        pages[normalise(parts[doc][0])].append((doc, words(parts[doc][-1])))
+    for doc, title, text in documents(passages) if passages is not None else ():
+        parts[doc] = title, text
+        pages[normalise_text(title)].append((doc, words(text)))
     own = set(parts)
     repairs: dict[str, list[str]] = {"unproved_answers": [], "proofs_outside": []}
+    paths = by_split(files)
     questions = {
-        name: [_question(record, parts, pages, repairs) for record in read_jsonl(path)]
-        for name, path in by_split(files).items()
+        name: [_clusters(*line, parts, pages, repairs) for line in read_jsonl(path, Question)]
+        for name, path in paths.items()
     }
+    names = [path.name for path in paths.values()]
     if passages is None:
         del repairs["proofs_outside"]
-    names = [*by_split(files).values(), *([Path(passages)] if passages is not None else [])]
-    return clean(
-        name="qampari",
-        questions=questions,
-        parts=parts,
-        passages=own,
-        sizes=(min_answers, most),
-        repairs=repairs,
-        fractions=fractions,
-        seed=seed,
-        source=f"{NOTICE}; from {', '.join(path.name for path in names)}",
-    )
+    else:
+        names.append(Path(passages).name)
+    sizes = (min_answers, math.inf if max_answers is None else max_answers)
+    source = f"{NOTICE}; from {', '.join(names)}"
+    return clean("qampari", questions, parts, sizes, fractions, seed, source, own, repairs)
 
 
-def _passage(record: Record) -> tuple[str, ...]:
-    (meta,) = Record(record.where, {"meta": [record.fields.get("meta")]}).records("meta")
-    return meta.text("title"), meta.text("content")
-
-
-def _question(
-    record: Record, parts: Parts, pages: Pages, repairs: Mapping[str, list[str]]
-) -> Question:
+def _clusters(
+    where: str, question: Question, parts: Parts, pages: Pages, repairs: Mapping[str, list[str]]
+) -> Asked:
     """The clusters and strings of one line; documents are added to ``parts``."""
-    question = record.text("qid")
     golds: list[list[str]] = []
-    answers: list[list[str]] = []
-    for answer in record.records("answer_list"):
-        answers.append([answer.text("answer_text"), *answer.texts("aliases", [])])
+    for answer in question.answer_list:
         cluster: list[str] = []
-        for proof in answer.records("proof"):
-            text = proof.value("proof_text", str)
-            page = title(proof.value("found_in_url", str, ""))
+        for proof in answer.proof:
+            text, title = proof.proof_text, proof.title
             if not text.strip():
                 continue
-            on_page = pages.get(normalise(page), [])
+            on_page = pages.get(normalise_text(title), [])
             found = [doc for doc, passage in on_page if words(text) in passage]
             if not found:
-                found = [f"p-{fingerprint(f'{page} {text}')}"]
-                parts.setdefault(found[0], (page, text))
-                repairs["proofs_outside"].append(f"{question!r}: {page!r} {text[:60]!r}")
+                found = [f"p-{fingerprint(f'{title} {text}')}"]
+                parts.setdefault(found[0], (title, text))
+                repairs["proofs_outside"].append(f"{question.qid!r}: {title!r} {text[:60]!r}")
             cluster += found
-        if cluster:
-            golds.append(cluster)
-        else:
-            repairs["unproved_answers"].append(f"{question!r}: {answers[-1][0]!r}")
-    return Question(record.where, question, record.text("question_text"), golds, answers)
-
-
-def title(url: str) -> str:
-    """The title of a Wikipedia page, from its address."""
-    return unquote(url.partition("/wiki/")[2]).replace("_", " ")
+        if not cluster:
+            repairs["unproved_answers"].append(f"{question.qid!r}: {answer.answer_text!r}")
+        golds += [cluster] if cluster else []
+    answers = [[answer.answer_text, *(answer.aliases or ())] for answer in question.answer_list]
+    return Asked(where, question.qid, question.question_text, golds, answers)

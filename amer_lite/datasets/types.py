@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Example:
     """One query with the unordered set of its gold documents.
-
-    ``golds`` is a sequence of answers. An answer is a document id, or a sequence of document ids
-    when any of several passages proves it (QAMPARI). Repeated ids and repeated answers are dropped:
-    a model must never be asked to emit one document twice.
 
     Attributes:
         id: unique within its data set.
         query: the text.
-        golds: one tuple of document ids per answer, in first-seen order.
+        golds: answers: a document id, or several of which any proves it (QAMPARI). Kept as one
+            tuple per answer in first-seen order. Repeated ids and answers are dropped: a model must
+            never be asked to emit one document twice.
 
     Raises:
         ValueError: empty id or query, no golds, or an empty answer.
@@ -28,28 +27,25 @@ class Example:
     golds: tuple[tuple[str, ...], ...]
 
     def __init__(self, id: str, query: str, golds: Sequence[str | Sequence[str]]) -> None:
-        if not id:
-            raise ValueError("Example: empty id; give every query an id of its own")
-        if not query.strip():
-            raise ValueError(f"Example {id!r}: empty query text")
+        if not id or not query.strip():
+            raise ValueError(f"Example {id!r}: empty id or empty query text {query!r}")
         if isinstance(golds, str):
             raise ValueError(f"Example {id!r}: golds is a single str {golds!r}; pass a list of ids")
-        clusters: dict[frozenset[str], tuple[str, ...]] = {}
-        for answer in golds:
-            cluster = (answer,) if isinstance(answer, str) else tuple(dict.fromkeys(answer))
-            if not cluster or not all(isinstance(doc, str) and doc for doc in cluster):
+        answers: dict[frozenset[str], tuple[str, ...]] = {}
+        for gold in golds:
+            answer = (gold,) if isinstance(gold, str) else tuple(dict.fromkeys(gold))
+            if not answer or not all(isinstance(doc, str) and doc for doc in answer):
                 raise ValueError(f"Example {id!r}: an answer without a document id in {golds!r}")
-            clusters.setdefault(frozenset(cluster), cluster)
-        if not clusters:
+            answers.setdefault(frozenset(answer), answer)
+        if not answers:
             raise ValueError(f"Example {id!r}: empty gold set; drop the query or give it golds")
-        object.__setattr__(self, "id", id)
-        object.__setattr__(self, "query", query)
-        object.__setattr__(self, "golds", tuple(clusters.values()))
+        for name, value in (("id", id), ("query", query), ("golds", tuple(answers.values()))):
+            object.__setattr__(self, name, value)
 
     @property
     def gold_ids(self) -> tuple[str, ...]:
         """All gold document ids, each once, answers in order."""
-        return tuple(dict.fromkeys(doc for answer in self.golds for doc in answer))
+        return tuple(dict.fromkeys(chain.from_iterable(self.golds)))
 
 
 @dataclass(frozen=True)
@@ -57,8 +53,7 @@ class Dataset:
     """A corpus ``{document id: text}`` and named splits of examples over it.
 
     Raises:
-        ValueError: a gold id that is not in the corpus, an empty document text, or a query id that
-            stands twice.
+        ValueError: an empty document, a gold that is not in the corpus, a query id given twice.
     """
 
     name: str
@@ -71,22 +66,20 @@ class Dataset:
             if not text.strip():
                 raise ValueError(f"{self.name}: document {doc!r} has an empty text")
         seen: set[str] = set()
-        for split, examples in self.splits.items():
-            for example in examples:
-                if example.id in seen:
-                    raise ValueError(f"{self.name}/{split}: query id {example.id!r} stands twice")
-                seen.add(example.id)
-                for doc in example.gold_ids:
-                    if doc not in self.corpus:
-                        raise ValueError(
-                            f"{self.name}/{split}: gold {doc!r} of query {example.id!r} "
-                            f"is not among the {len(self.corpus)} documents of the corpus"
-                        )
+        for example in self.examples():
+            if example.id in seen:
+                raise ValueError(f"{self.name}: query id {example.id!r} stands twice")
+            seen.add(example.id)
+            for doc in example.gold_ids:
+                if doc not in self.corpus:
+                    raise ValueError(
+                        f"{self.name}: gold {doc!r} of query {example.id!r} is not among the "
+                        f"{len(self.corpus)} documents of the corpus"
+                    )
 
     def examples(self) -> Iterator[Example]:
         """All examples of all splits, in order."""
-        for split in self.splits.values():
-            yield from split
+        return chain.from_iterable(self.splits.values())
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,6 @@ from amer_lite import (
     DecoderConfig,
     FaissIndex,
     TrainConfig,
-    TrainData,
     evaluator,
     fit,
 )
@@ -77,8 +76,7 @@ def train(
         evaluate_every=200,
         seed=SEED,
     )
-    known = torch.from_numpy(world.documents[: world.golds["dev"][0][0]])
-    data = TrainData(world.prefix("train"), world.golds["train"], known)
+    data = world.train_data()
     history = fit(model, data, setting, score, progress=False)
     return model, max(check.score for check in history)
 
@@ -102,8 +100,7 @@ def answers(world: SyntheticWorld, index: FaissIndex, steps: int) -> dict[str, N
 
 def measure(world: SyntheticWorld, steps: int) -> list[Record]:
     """MRecall and Recall of all, in percent, and the median rho of the gold sets."""
-    index = FaissIndex(world.config.dim)
-    index.add(world.documents, world.ids)
+    index = world.index()
     examples = world.examples("test")
     records = []
     for model, vectors in answers(world, index, steps).items():

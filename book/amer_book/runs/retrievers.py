@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from amer_book.records import Ledger, Record
 from amer_book.retrievers import RETRIEVERS, gold_distance, gold_ranks
 from amer_book.strata import independent, quarters, trend
-from amer_book.worlds import intents
+from amer_book.worlds import intents, kinds
 from amer_lite.datasets import wordnet
 from amer_lite.datasets.types import Dataset, Example
 from amer_lite.evaluation import metrics
@@ -65,7 +65,7 @@ def of_intents() -> tuple[Dataset, list[Example]]:
 
 SETS: dict[str, Callable[[], tuple[Dataset, list[Example]]]] = {
     "words": lambda: of_splits(wordnet.load(documents=DOCUMENTS)),
-    "kinds": lambda: of_splits(wordnet.kinds(documents=DOCUMENTS)),
+    "kinds": lambda: of_splits(kinds.load(documents=DOCUMENTS)),
     "intents": of_intents,
 }
 

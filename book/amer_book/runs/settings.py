@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from amer_book.strata import quarters
-from amer_book.worlds import debian_tags, intents
+from amer_book.worlds import debian_tags, intents, kinds
 from amer_lite import FaissIndex, Prefix, SentenceEncoder, TrainData
 from amer_lite.datasets import ambigqa, wordnet
 from amer_lite.datasets.splits import split
@@ -95,7 +95,7 @@ WORLDS: Mapping[str, Setting] = {
         240,
         128,
     ),
-    "kinds": Setting("wordnet-kinds", lambda _, draw: wordnet.kinds(seed=draw), 160, 128),
+    "kinds": Setting("wordnet-kinds", lambda _, draw: kinds.load(seed=draw), 160, 128),
     "debian-tags": Setting("debian-tags", _debian_tags, 240),
     "debian-tags-long": Setting("debian-tags", _debian_tags, 960, grid=((0.05, 1e-3),)),
     "ambigqa": Setting("ambigqa", _ambigqa, 160),

@@ -28,7 +28,6 @@ from amer_lite import (
     DecoderConfig,
     FaissIndex,
     TrainConfig,
-    TrainData,
     evaluator,
     fit,
 )
@@ -73,8 +72,7 @@ def train(world: SyntheticWorld, setting: Record) -> tuple[AMER, float]:
         evaluate_every=100,
         seed=setting["seed"],
     )
-    golds = torch.from_numpy(world.documents[:first])
-    data = TrainData(world.prefix("train"), world.golds["train"], golds)
+    data = world.train_data()
     history = fit(model, data, config, score, progress=False)
     return model, round(100 * max(check.score for check in history), 3)
 
@@ -82,8 +80,7 @@ def train(world: SyntheticWorld, setting: Record) -> tuple[AMER, float]:
 def measure(config: SyntheticConfig, model: AMER, m: int) -> list[Record]:
     """Recall and MRecall at 10 and 100 on test, among the whole corpus, in percent."""
     world = make(config)
-    index = FaissIndex(DIM)
-    index.add(world.documents, world.ids)
+    index = world.index()
     vectors = model.generate(world.prefix("test"), m).numpy()
     examples = world.examples("test")
     del world  # the index has its own copy

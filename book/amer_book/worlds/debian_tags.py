@@ -58,37 +58,28 @@ def load(
     """Pairs of tags that ``min_golds`` to ``max_golds`` descriptions of a corpus share.
 
     Pairs in which one tag would do alone (all its packages bear the other too) are left out. A
-    document is a package's short description: long ones are in apt's translation lists, which
-    small systems do not have. Packages with descriptions that are equal after `splits.normalise`
-    are one document, gold for the pairs of each of them. Splits share documents, never questions:
-    what is new in a test is the pair. Ids are ``p-`` + both tags and ``s-`` + the description's
-    hash. The data follow the machine's apt lists, so figures differ between releases.
+    document is a package's short description; equal ones (`splits.normalise_text`) are one, gold
+    for the pairs of each of their packages. Splits share documents, never questions: what is new
+    in a test is the pair. Ids are ``p-`` + both tags and ``s-`` + the description's hash. The data
+    follow the machine's apt lists, so figures differ between releases.
 
     Args:
-        min_golds: at least 1.
-        max_golds: at least ``min_golds``.
         documents: size of the corpus, a seeded sample of the descriptions; None takes all. A larger
             number extends a smaller sample.
         min_tags: a package needs so many tags, at least 2. Those of thinly tagged packages are
             mostly incomplete, and an unmarked answer counts as a wrong one.
         seed: of that sample and of the split.
-        fractions: shares of the splits; see `splits.split`, which keeps pairs of (nearly) the same
-            golds together.
-
-    Returns:
-        a data set with corpus and splits sorted by id.
 
     Raises:
         ValueError: bad arguments, no such pair, or a file of an unknown format.
         FileNotFoundError: no apt, no apt lists, or no ``debtags``; the message gives the command.
         OSError: apt failed or took too long.
     """
-    if not 1 <= min_golds <= max_golds:
+    if not 1 <= min_golds <= max_golds or min_tags < 2:
         raise ValueError(
-            f"debian_tags: need 1 <= min_golds <= max_golds, got {min_golds} and {max_golds}"
+            "debian_tags: need 1 <= min_golds <= max_golds and min_tags >= 2, "
+            f"got {min_golds}, {max_golds} and {min_tags}"
         )
-    if min_tags < 2:
-        raise ValueError(f"debian_tags: a pair needs min_tags >= 2, got {min_tags}")
     descriptions, tags, labels = _read()
     packages = {
         name: known
@@ -104,8 +95,8 @@ def load(
     if documents is not None:
         if not 1 <= documents <= len(texts):
             raise ValueError(
-                f"debian_tags: need 1 <= documents <= {len(texts):,} (descriptions of packages "
-                f"with {min_tags} tags), got {documents:,}; None takes all"
+                f"debian_tags: need 1 <= documents <= {len(texts)} (descriptions of packages with "
+                f"{min_tags} tags), got {documents}; None takes all"
             )
         order = np.random.default_rng(seed).permutation(len(texts))[:documents]
         names = sorted(texts)
@@ -139,23 +130,19 @@ def _read() -> tuple[dict[str, str], dict[str, list[str]], dict[str, str]]:
     apt = shutil.which("apt-cache")
     if apt is None:
         raise FileNotFoundError(
-            "debian_tags: this machine has no apt-cache; the data set can only be built on Debian "
-            "or Ubuntu (Colab is Ubuntu)"
+            "debian_tags: no apt-cache here; the data can only be built on Debian or Ubuntu"
         )
-    for name in (VOCABULARY, TAGS):
-        if not (FOLDER / name).is_file():
-            raise FileNotFoundError(
-                f"debian_tags: {FOLDER / name} is missing; it comes with the package debtags: run "
-                "`apt-get install debtags` as root"
-            )
+    if missing := [name for name in (VOCABULARY, TAGS) if not (FOLDER / name).is_file()]:
+        raise FileNotFoundError(
+            f"debian_tags: {FOLDER} has no {missing}; run `apt-get install debtags` as root"
+        )
     environment = os.environ | {"LC_ALL": "C"}  # else apt may translate
     done = subprocess.run(
         [apt, "dumpavail"], env=environment, timeout=_SECONDS, capture_output=True, check=False
     )
     if done.returncode:
-        raise OSError(
-            f"debian_tags: `apt-cache dumpavail` failed: {done.stderr.decode(errors='replace')}"
-        )
+        said = done.stderr.decode(errors="replace")
+        raise OSError(f"debian_tags: `apt-cache dumpavail` failed: {said}")
     descriptions = parse_packages(done.stdout.decode(errors="replace").split("\n"))
     if not descriptions:
         raise FileNotFoundError(
@@ -184,11 +171,7 @@ def parse_packages(lines: Iterable[str]) -> dict[str, str]:
 
 
 def parse_tags(lines: Iterable[str]) -> dict[str, list[str]]:
-    """Package to tags, from the lines ``package: tag, tag`` of debtags' database.
-
-    Raises:
-        ValueError: a line without a colon after the package.
-    """
+    """Package to tags, from the lines ``package: tag, tag`` of debtags' database."""
     found = {}
     for line in filter(None, map(str.strip, lines)):
         package, colon, tags = line.partition(": ")
@@ -203,9 +186,6 @@ def parse_vocabulary(text: str) -> dict[str, str]:
 
     Stanzas ``Facet: name`` and ``Tag: facet::name``, each with ``Description: label`` and perhaps
     more. Tags that say nothing of the software (``special::…``, ``…::TODO``) are left out.
-
-    Raises:
-        ValueError: no tag, or a tag without a label or of an unknown facet.
     """
     facets: dict[str, str] = {}
     labels: dict[str, str] = {}

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from amer_book.worlds.kinds import hierarchy
 from amer_lite.datasets.splits import FRACTIONS, split
 from amer_lite.datasets.types import Dataset, Example
 from amer_lite.datasets.wordnet_files import Nouns, fetch
@@ -63,18 +64,15 @@ def load(
 
     The nouns are single words in lower case with one sense, one noun a definition: a synonym's
     document would answer too. Those whose definitions speak of insults are left out. Queries never
-    depend on ``documents``, so the density of the corpus can be varied alone. The phrasings
-    (`PHRASINGS`, some without any punctuation between the intents) are the same in all splits: it
-    is the words that are new in a test. Within a split no two queries have the same golds. Golds
-    stand in the order of their mention, which is random.
+    depend on ``documents``, so the density of the corpus can be varied alone. The phrasings are the
+    same in all splits: it is the words that are new in a test. Within a split no two queries have
+    the same golds. Golds stand in the order of their mention, which is random.
 
     Args:
         spread: how unlike the intents of one query are. ``"near"``: all of one family, that is,
             with the same narrowest hypernym that has at least `FAMILY` of these nouns below it;
-            ``"random"``: any; ``"far"``: all of different branches. Branches are WordNet's 26
-            files: animals, artifacts, food …. Neither depends on how many words a split has.
-        min_intents: at least 1.
-        max_intents: at least ``min_intents``.
+            ``"random"``: any; ``"far"``: all of different branches, WordNet's 26 files: animals,
+            artifacts, food …. Neither depends on how many words a split has.
         documents: size of the corpus.
         words: how many documents may be asked for; the others only stand in the way.
         queries: split to number of queries.
@@ -90,21 +88,17 @@ def load(
     """
     if spread not in SPREADS:
         raise ValueError(f"intents: spread {spread!r} is unknown; choose one of {SPREADS}")
-    if not 1 <= min_intents <= max_intents:
+    if not 1 <= min_intents <= max_intents or queries.keys() != fractions.keys():
         raise ValueError(
-            f"intents: need 1 <= min_intents <= max_intents, got {min_intents} and {max_intents}"
-        )
-    if queries.keys() != fractions.keys():
-        raise ValueError(
-            f"intents: queries are for {list(queries)}, fractions for {list(fractions)}; "
-            "name the same splits"
+            "intents: need 1 <= min_intents <= max_intents and queries and fractions for the same "
+            f"splits, got {min_intents}, {max_intents}, {list(queries)} and {list(fractions)}"
         )
     nouns = fetch()
     pool = _pool(nouns)
     if not 1 <= words <= documents <= len(pool):
         raise ValueError(
-            f"intents: need 1 <= words <= documents <= {len(pool):,} (nouns with one sense), "
-            f"got words={words:,} and documents={documents:,}"
+            f"intents: need 1 <= words <= documents <= {len(pool)} (nouns with one sense), "
+            f"got words={words} and documents={documents}"
         )
     order = np.random.default_rng(seed).permutation(len(pool))
     corpus = {f"d-{word.text}": word for word in (pool[i] for i in order[:documents])}
@@ -114,10 +108,7 @@ def load(
         members = [corpus[single.id] for single in singles]
         rng = np.random.default_rng([seed, number])
         sizes = rng.integers(min_intents, max_intents + 1, queries[name]).tolist()
-        try:
-            splits[name] = _queries(members, sizes, spread, rng)
-        except ValueError as error:
-            raise ValueError(f"intents: {name}, {len(members):,} words: {error}") from error
+        splits[name] = _queries(members, sizes, spread, rng)
     return Dataset(
         f"intents-{spread}-{min_intents}-{max_intents}",
         {doc: f"{corpus[doc].text}: {corpus[doc].definition}" for doc in sorted(corpus)},
@@ -128,12 +119,13 @@ def load(
 
 def _pool(nouns: Nouns) -> list[_Word]:
     """One word a definition, the first that will do, sorted."""
+    synsets = hierarchy(nouns)
     parents: dict[str, str] = {}
-    for key, synset in nouns.synsets.items():
+    for key, synset in synsets.items():
         for kind in synset.kinds:
             parents.setdefault(kind, key)
     chosen: dict[str, tuple[str, str]] = {}  # document to word and key of its synset
-    for key, synset in nouns.synsets.items():
+    for key, synset in synsets.items():
         for word in synset.words:
             plain = word.isascii() and word.isalpha() and word.islower()
             polite = not _INSULT.search(nouns.definitions[synset.document])
@@ -148,8 +140,8 @@ def _pool(nouns: Nouns) -> list[_Word]:
     return [
         _Word(
             word,
-            nouns.definitions[nouns.synsets[line[0]].document],
-            nouns.synsets[line[0]].branch,
+            nouns.definitions[synsets[line[0]].document],
+            synsets[line[0]].branch,
             next((key for key in line if nouns_below[key] >= FAMILY), line[-1]),
         )
         for word, line in sorted(lines.items())
@@ -180,7 +172,7 @@ def _queries(
                 break
         else:
             raise ValueError(
-                f"after {len(examples):,} queries no new {spread} set of {size} was found; "
+                f"intents: after {len(examples)} queries no new {spread} set of {size} was found; "
                 "ask for fewer queries or intents, or give it more words"
             )
         seen.add(frozenset(chosen))

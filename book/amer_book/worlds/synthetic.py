@@ -10,22 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field, PositiveInt
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from amer_book.worlds.transforms import (
-    Vectors,
-    each,
-    linear,
-    mlp,
-    orthogonal_rotations,
-    rotation,
-)
-from amer_lite.datasets.types import Example
-from amer_lite.model.prefix import Prefix
+from amer_book.worlds import transforms
+from amer_book.worlds.transforms import Vectors, rotation
+from amer_lite import Example, FaissIndex, Prefix, TrainData
 
 Kind = Literal["linear", "mlp", "rotations"]
 Families = Literal["one", "five", "ood"]
@@ -33,7 +28,7 @@ _SPLITS = ("train", "dev", "test")
 _CHUNK = 8192  # rows made at a time: the work space on top of the corpus
 
 
-@dataclass(frozen=True)
+@pydantic_dataclass(frozen=True)
 class SyntheticConfig:
     """What a world is made of. The defaults are the published sizes.
 
@@ -60,78 +55,40 @@ class SyntheticConfig:
 
     world: Kind = "linear"
     families: Families = "one"
-    dim: int = 1024
-    golds: int = 5
-    train: int = 20_000
-    dev: int = 500
-    test: int = 1_000
+    dim: int = Field(1024, ge=2)
+    golds: int = Field(5, ge=1)
+    train: int = Field(20_000, ge=1)
+    dev: int = Field(500, ge=1)
+    test: int = Field(1_000, ge=1)
     corpus: int = 1_000_000
-    fewest_golds: int | None = None
-    cluster_sizes: tuple[int, ...] | None = None
-    noise: float = 0.0
-    crowd: float = 0.0
-    crowd_spread: float = 1.0
-    seed: int = 0
+    fewest_golds: int | None = Field(None, ge=1)
+    cluster_sizes: tuple[PositiveInt, ...] | None = None
+    noise: float = Field(0.0, ge=0, allow_inf_nan=False)
+    crowd: float = Field(0.0, ge=0, le=1)
+    crowd_spread: float = Field(1.0, ge=0, allow_inf_nan=False)
+    seed: int = Field(0, ge=0)
 
     def __post_init__(self) -> None:
-        for name, known in (("world", get_args(Kind)), ("families", get_args(Families))):
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f"SyntheticConfig.{name} {getattr(self, name)!r} is unknown; "
-                    f"choose one of {', '.join(known)}"
-                )
-        if self.dim < 2:
-            raise ValueError(f"SyntheticConfig.dim must be ≥ 2 to turn vectors in, got {self.dim}")
-        for name in ("golds", "train", "dev", "test"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"SyntheticConfig.{name} must be ≥ 1, got {getattr(self, name)}")
         if self.families != "one" and min(self.train, self.dev) < 4:
-            raise ValueError(
-                f"SyntheticConfig: families {self.families!r} needs at least one query of each "
-                f"family, got train={self.train} and dev={self.dev}"
-            )
-        if self.fewest_golds is not None and not 1 <= self.fewest_golds <= self.golds:
-            raise ValueError(
-                f"SyntheticConfig.fewest_golds must lie in [1, {self.golds}], "
-                f"got {self.fewest_golds}"
-            )
+            raise ValueError(f"families {self.families!r}: at least one query of each family")
+        if self.fewest_golds is not None and self.fewest_golds > self.golds:
+            raise ValueError(f"fewest_golds {self.fewest_golds} is more than golds {self.golds}")
         if self.cluster_sizes is not None:
-            if len(self.cluster_sizes) != self.golds or min(self.cluster_sizes) < 1:
-                raise ValueError(
-                    f"SyntheticConfig.cluster_sizes must give {self.golds} sizes ≥ 1, "
-                    f"got {self.cluster_sizes}"
-                )
+            if len(self.cluster_sizes) != self.golds:
+                raise ValueError(f"cluster_sizes {self.cluster_sizes} must be {self.golds} sizes")
             if max(self.cluster_sizes) > 1 and not self.noise:
-                raise ValueError(
-                    "SyntheticConfig.cluster_sizes needs noise > 0: without it the documents of a "
-                    "cluster are one and the same point"
-                )
-        for name in ("noise", "crowd_spread", "seed"):
-            if not 0 <= getattr(self, name) < np.inf:
-                raise ValueError(
-                    f"SyntheticConfig.{name} must be finite and ≥ 0, got {getattr(self, name)}"
-                )
-        if not 0 <= self.crowd <= 1:
-            raise ValueError(f"SyntheticConfig.crowd must lie in [0, 1], got {self.crowd}")
+                raise ValueError("cluster_sizes needs noise > 0, else a cluster is one point")
 
 
 @dataclass(frozen=True)
 class SyntheticWorld:
-    """Queries, golds and corpus, made by :func:`make`.
-
-    Attributes:
-        config: what it was made from.
-        transforms: (golds, d, d) float32, orthogonal.
-        queries: per split (Q, d) float32.
-        golds: per split Q lists of rows of ``documents``.
-        documents: (N, d) float32 of length one: golds of train, dev and test, then distractors.
-    """
+    """Queries, golds and corpus, made by :func:`make`; all vectors are float32."""
 
     config: SyntheticConfig
-    transforms: Vectors
-    queries: dict[str, Vectors]
-    golds: dict[str, list[list[int]]]
-    documents: Vectors
+    transforms: Vectors  # (golds, d, d), orthogonal
+    queries: dict[str, Vectors]  # per split (Q, d)
+    golds: dict[str, list[list[int]]]  # per split Q lists of rows of documents
+    documents: Vectors  # (N, d), of length one: golds of train, dev and test, then distractors
 
     @property
     def ids(self) -> list[str]:
@@ -142,6 +99,17 @@ class SyntheticWorld:
         """The queries of a split as sequences of one token state, (Q, 1, d)."""
         values = torch.from_numpy(self.queries[split])[:, None]
         return Prefix(values, torch.ones(values.shape[:2], dtype=torch.bool))
+
+    def train_data(self) -> TrainData:
+        """The queries of train, with the documents up to their last gold."""
+        documents = torch.from_numpy(self.documents[: self.golds["dev"][0][0]])
+        return TrainData(self.prefix("train"), self.golds["train"], documents)
+
+    def index(self) -> FaissIndex:
+        """An exact index of all documents."""
+        index = FaissIndex(self.config.dim)
+        index.add(self.documents, self.ids)
+        return index
 
     def examples(self, split: str) -> list[Example]:
         """The queries of a split with the ids of their golds; the text is only a name."""
@@ -154,8 +122,8 @@ class SyntheticWorld:
 def make(config: SyntheticConfig) -> SyntheticWorld:
     """Make a world. Equal configs give equal worlds, in any process.
 
-    Besides the corpus itself, N · d float32, it needs the queries, the transformations and a chunk
-    of 8,192 rows. The queries, golds and transformations do not depend on the size of the corpus.
+    Besides the corpus itself, N · d float32, it needs a chunk of 8,192 rows. Queries, golds and
+    transformations do not depend on the size of the corpus.
 
     Raises:
         ValueError: fewer places in the corpus than golds; an ``mlp`` world in too few dimensions
@@ -164,19 +132,16 @@ def make(config: SyntheticConfig) -> SyntheticWorld:
     Source: arXiv 2511.02770, synthetic data. The paper gives the correlated Gaussian's covariance
     as ½AAᵀ + 0.1·I; we take the entries of A from N(0, 1/d), so that its scale fits the others'.
     """
-    transforms = _transforms(config)
+    turns = _transforms(config)
     queries = {split: _queries(config, split) for split in _SPLITS}
     kept = {split: _kept(config, split) for split in _SPLITS}
     sizes = np.array(config.cluster_sizes or (1,) * config.golds)
     total = sum(int((keep * sizes).sum()) for keep in kept.values())
     if config.corpus < total:
-        raise ValueError(
-            f"SyntheticConfig.corpus: {config.corpus} places cannot hold all {total} golds; "
-            "raise corpus or lower train, dev, test or golds"
-        )
+        raise ValueError(f"corpus: {config.corpus} places cannot hold all {total} golds")
     documents = np.empty((config.corpus, config.dim), np.float32)
     golds: dict[str, list[list[int]]] = {}
-    apply = mlp if config.world == "mlp" else linear
+    apply = transforms.mlp if config.world == "mlp" else transforms.linear
     row = 0
     for split in _SPLITS:
         rng = _rng(config, "noise", split)
@@ -186,14 +151,14 @@ def make(config: SyntheticConfig) -> SyntheticWorld:
         step = max(1, _CHUNK // int(sizes.sum()))
         for start in range(0, len(counts), step):
             part = slice(start, start + step)
-            points = _unit(each(apply, queries[split][part], transforms))  # (q, golds, d)
+            points = _unit(transforms.transformed(apply, queries[split][part], turns))
             points = np.repeat(points, sizes, axis=1)[np.repeat(kept[split][part], sizes, axis=1)]
             if config.noise:
                 points += _gaussian(rng, points.shape, config.noise)
             documents[row : row + len(points)] = _unit(points)
             row += len(points)
     _fill(config, documents, total)
-    return SyntheticWorld(config, transforms, queries, golds, documents)
+    return SyntheticWorld(config, turns, queries, golds, documents)
 
 
 def _transforms(config: SyntheticConfig) -> Vectors:
@@ -205,7 +170,7 @@ def _transforms(config: SyntheticConfig) -> Vectors:
         halves = [rotation(config.dim, rng) for _ in range(pairs)]
         turns = [np.eye(config.dim)] * odd + halves + [-turn for turn in halves]
     else:
-        found = list(orthogonal_rotations(config.dim, pairs + odd, rng))
+        found = list(transforms.orthogonal_rotations(config.dim, pairs + odd, rng))
         turns = found + [-turn for turn in found[odd:]]
     return np.stack(turns).astype(np.float32)
 

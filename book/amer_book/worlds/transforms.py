@@ -25,12 +25,14 @@ def linear_golds(queries: Vectors, transforms: Vectors) -> Vectors:
     Raises:
         ValueError: shapes that do not fit, a transformation that is not orthogonal.
     """
-    return each(linear, queries, _orthogonal(queries, transforms))
+    _check(queries, transforms)
+    return transformed(linear, queries, transforms)
 
 
 def mlp_golds(queries: Vectors, transforms: Vectors) -> Vectors:
     """R·GELU(R·GELU(R·x)) for every query x and transformation R; see :func:`linear_golds`."""
-    return each(mlp, queries, _orthogonal(queries, transforms))
+    _check(queries, transforms)
+    return transformed(mlp, queries, transforms)
 
 
 def linear(x: Vectors, turn: Vectors) -> Vectors:
@@ -43,10 +45,10 @@ def mlp(x: Vectors, turn: Vectors) -> Vectors:
     return _gelu(_gelu(x @ turn.T) @ turn.T) @ turn.T
 
 
-def each(
+def transformed(
     apply: Callable[[Vectors, Vectors], Vectors], queries: Vectors, transforms: Vectors
 ) -> Vectors:
-    """All transformations of all queries, (Q, g, d); no check, as in a loop over parts."""
+    """All transformations of all queries, (Q, g, d), unchecked."""
     return np.stack([apply(queries, turn) for turn in transforms], axis=1)
 
 
@@ -67,10 +69,7 @@ def orthogonal_rotations(dim: int, count: int, rng: np.random.Generator) -> NDAr
     """Random rotations whose Frobenius products ⟨A, B⟩ = tr(AᵀB) are zero; (count, dim, dim).
 
     Each is drawn at random, then in turns cleared of its overlap with the ones before and moved to
-    the nearest orthogonal matrix, until both hold.
-
-    Raises:
-        ValueError: ``dim`` is too small for so many.
+    the nearest orthogonal matrix, until both hold. ValueError if ``dim`` is too small for so many.
     """
     found = np.empty((0, dim, dim))
     for _ in range(20 * count):
@@ -92,18 +91,12 @@ def orthogonal_rotations(dim: int, count: int, rng: np.random.Generator) -> NDAr
     )
 
 
-def _orthogonal(queries: Vectors, transforms: Vectors) -> Vectors:
+def _check(queries: Vectors, transforms: Vectors) -> None:
     if queries.ndim != 2 or transforms.shape[1:] != (queries.shape[1],) * 2:
         raise ValueError(
-            f"queries (Q, d) and transforms (g, d, d) expected, "
+            "queries (Q, d) and transforms (g, d, d) expected, "
             f"got {queries.shape} and {transforms.shape}"
         )
-    identity = np.eye(queries.shape[1])
     for number, turn in enumerate(transforms):
-        error = np.abs(turn @ turn.T - identity).max()
-        if not error < 1e-4:
-            raise ValueError(
-                f"transforms[{number}] is not orthogonal: T·Tᵀ is off by {error:.2g}; "
-                "take it from rotation() or a QR decomposition"
-            )
-    return transforms
+        if not (error := np.abs(turn @ turn.T - np.eye(len(turn))).max()) < 1e-4:
+            raise ValueError(f"transforms[{number}] is not orthogonal: T·Tᵀ is off by {error:.2g}")

@@ -1,0 +1,65 @@
+"""What an audit or a loader found in a data set: counts, and findings by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+CASES = 5  # that a finding quotes
+
+
+@dataclass(frozen=True)
+class Finding:
+    """How often something was found, and the first few cases in words.
+
+    Attributes:
+        fault: they falsify an evaluation; False for what is only to be reported.
+    """
+
+    count: int
+    examples: tuple[str, ...]
+    fault: bool = True
+
+    @classmethod
+    def of(cls, cases: Sequence[str], fault: bool = True) -> Finding:
+        """Count all ``cases``, quote the first few."""
+        return cls(len(cases), tuple(cases[:CASES]), fault)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Counts (numbers, or numbers by split) and findings; ``print`` it for a table.
+
+    A finding is taken as ``report["shared_golds"]``; `audit.audit` and `cleaning.clean` list them.
+    """
+
+    name: str
+    counts: Mapping[str, int | Mapping[str, int]]
+    findings: Mapping[str, Finding]
+
+    def __getitem__(self, name: str) -> Finding:
+        return self.findings[name]
+
+    @property
+    def faults(self) -> list[str]:
+        """Names of the findings that falsify an evaluation."""
+        return [name for name, found in self.findings.items() if found.fault and found.count]
+
+    @property
+    def clean(self) -> bool:
+        """True if there is no fault."""
+        return not self.faults
+
+    def __str__(self) -> str:
+        sizes = []
+        for what, count in self.counts.items():
+            parts = {"": count} if isinstance(count, int) else count
+            numbers = ", ".join(f"{split or 'all'} {number:,}" for split, number in parts.items())
+            sizes.append(f"{what}: {numbers}")
+        lines = [f"{self.name}: {'; '.join(sizes)}"]
+        for name, finding in self.findings.items():
+            lines.append(f"  {name.replace('_', ' '):<20}{finding.count:>8,}")
+            lines += [f"    {case}" for case in finding.examples]
+        if any(finding.fault for finding in self.findings.values()):
+            lines.append("  clean" if self.clean else f"  not clean: {', '.join(self.faults)}")
+        return "\n".join(lines)
