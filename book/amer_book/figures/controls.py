@@ -14,54 +14,47 @@ def choice(
     fig: go.Figure,
     labels: Sequence[str],
     owners: Sequence[int | None],
-    layouts: Sequence[Mapping[str, Any]] = (),
     *,
+    height: int,
     above: int = 0,
+    layouts: Sequence[Mapping[str, Any]] = (),
 ) -> go.Figure:
     """Let the reader choose which traces are seen; the first choice is the one that is shown.
 
     Buttons if they fit in a row, else a menu, above the plot, and the legend above that. A single
-    choice gets neither.
+    choice gets neither buttons nor menu.
 
     Args:
-        fig: changed in place and returned; its height and upper margin are set already.
+        fig: changed in place and returned.
         labels: one a choice.
         owners: per trace, the number of the choice that shows it; None is shown by every one.
+        height: of the figure in pixels.
+        above: pixels between the plot and the menu, for what else stands there.
         layouts: per choice, what it changes in the layout, if anything.
-        above: pixels between plot and menu, for what else stands there.
     """
     for trace, owner in zip(fig.data, owners, strict=True):
         trace.visible = owner in (None, 0)
-    if len(labels) == 1:
+    menu = 44 if len(labels) > 1 else 0
+    top = above + menu + (8 if fig.layout.showlegend is False else 46)
+    legend = 1 + (8 + above + menu) / (height - top - 48)  # a share of the plot's height
+    fig.update_layout(height=height, margin_t=top, legend_y=legend)
+    if not menu:
         return fig
-    buttons = sum(len(label) + 3 for label in labels) <= _BESIDE
-    menu = {
-        "type": "buttons" if buttons else "dropdown",
-        "direction": "right" if buttons else "down",
-        "x": 0,
-        "xanchor": "left",
-        "y": 1,
-        "yanchor": "bottom",
-        "pad": {"b": 8 + above},
-        "buttons": [
-            {
-                "label": label,
-                "method": "update",
-                "args": [
-                    {"visible": [owner in (None, number) for owner in owners]},
-                    dict(layouts[number]) if layouts else {},
-                ],
-            }
-            for number, label in enumerate(labels)
-        ],
-    }
-    plot = fig.layout.height - fig.layout.margin.t - 48  # pixels
-    return fig.update_layout(updatemenus=[menu], legend_y=1 + (52 + above) / plot)
+    buttons = []
+    for number, label in enumerate(labels):
+        shown = {"visible": [owner in (None, number) for owner in owners]}
+        layout = dict(layouts[number]) if layouts else {}
+        buttons.append({"label": label, "method": "update", "args": [shown, layout]})
+    kind: dict[str, Any] = {"type": "dropdown", "direction": "down"}
+    if sum(len(label) + 3 for label in labels) <= _BESIDE:
+        kind = {"type": "buttons", "direction": "right", "font": {"size": 12}}
+    place = {"x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom", "pad": {"b": 8 + above}}
+    return fig.update_layout(updatemenus=[{"buttons": buttons, **kind, **place}])
 
 
 def slider(
     fig: go.Figure,
-    labels: Sequence[str],
+    labels: Sequence[object],
     states: Sequence[Sequence[Mapping[str, Any]]],
     *,
     prefix: str = "",
@@ -85,7 +78,7 @@ def slider(
     steps = []
     for label, traces in zip(labels, states, strict=True):
         change = {name: [traces[number].get(name) for number in moving] for name in names}
-        steps.append({"label": label, "method": "restyle", "args": [change, moving]})
+        steps.append({"label": str(label), "method": "restyle", "args": [change, moving]})
     if len(labels) > 1:
         look = {"x": 0.05, "len": 0.9, "pad": {"t": 40}, "currentvalue": {"prefix": prefix}}
         fig.update_layout(sliders=[{"steps": steps, "active": active, **look}])

@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike
 
 from amer_book.figures.controls import choice
 from amer_book.figures.page import (
+    CELLS,
+    FAINT,
     GREY,
     PALETTE,
     SKY,
@@ -20,8 +22,6 @@ from amer_book.figures.page import (
     wrapped,
     write,
 )
-
-_ROW, _GAP = 58, 30  # pixels of a vector's line, and of the text in it
 
 
 def cache_work(traces: dict[str, list[tuple[int, int]]]) -> go.Figure:
@@ -34,25 +34,22 @@ def cache_work(traces: dict[str, list[tuple[int, int]]]) -> go.Figure:
     fig = go.Figure()
     for steps in traces.values():
         rows = [[1] * old + [2] * new + [0] * (width - old - new) for new, old in steps]
-        words = {0: "not there yet", 1: "read from the cache", 2: "computed"}
+        words = ("not there yet", "read from the cache", "computed")
         fig.add_heatmap(
             z=rows,
             x=[str(position + 1) for position in range(width)],
             y=[f"v{step + 1}" for step in range(len(steps))],
             text=[[words[cell] for cell in row] for row in rows],
             hovertemplate="position %{x} in the step of %{y}: %{text}<extra></extra>",
-            colorscale=[[0, "rgba(138,143,152,0.12)"], [0.5, SKY], [1, VERMILION]],
+            colorscale=[[0, FAINT], [0.5, SKY], [1, VERMILION]],
             zmin=0,
             zmax=2,
-            xgap=2,
-            ygap=2,
-            showscale=False,
+            **CELLS,
         )
     fig.update_xaxes(title="position in the sequence", type="category", showgrid=False, dtick=2)
     fig.update_yaxes(autorange="reversed", showgrid=False)
     labels = [f"{name}: {sum(new for new, _ in steps)}" for name, steps in traces.items()]
-    fig.update_layout(height=360, margin={"t": 60})
-    return choice(fig, labels, range(len(traces)))
+    return choice(fig, labels, range(len(traces)), height=380)
 
 
 def who_finds_what(
@@ -72,15 +69,15 @@ def who_finds_what(
         k: ranks up to k count as found: a line marks it.
     """
     fig = go.Figure()
-    looks = list(zip(("star", *SYMBOLS), (GREY, *PALETTE), strict=True))
+    others = zip(SYMBOLS, PALETTE, [10] * len(PALETTE), strict=True)
+    looks = [("star", GREY, 14), *others]
     worst = max(rank for word in ranks for vector in word for rank in vector)
     deepest = max(len(texts) for texts in definitions)
     for texts, by_vector in zip(definitions, ranks, strict=True):
         lines = list(range(len(texts)))
         short = [shortened(text, 84, 46) for text in texts]
         write(fig, 1, [line - 0.22 for line in lines], short, "top right")
-        for name, places, (symbol, colour) in zip(vectors, by_vector, looks, strict=False):
-            size = 14 if symbol == "star" else 10
+        for name, places, (symbol, colour, size) in zip(vectors, by_vector, looks, strict=False):
             fig.add_scatter(
                 x=list(places),
                 y=lines,
@@ -91,16 +88,13 @@ def who_finds_what(
                 hovertemplate=f"<b>{name}: rank %{{x:,}}</b><br>%{{customdata}}<extra></extra>",
             )
     fig.add_vline(x=k, line={"dash": "dash", "color": GREY})
-    fig.update_xaxes(
-        title="rank in the list of each",
-        type="log",
-        range=[-0.1, math.log10(worst) + 0.1],
-        tickvals=[10**i for i in range(6) if 10**i <= worst],
-    )
+    ticks = [10**i for i in range(6) if 10**i <= worst]
+    fig.update_xaxes(type="log", range=[-0.1, math.log10(worst) + 0.1], tickvals=ticks)
+    fig.update_xaxes(title="rank in the vector's own list")
     fig.update_yaxes(range=[deepest - 0.6, -0.95], showticklabels=False, zeroline=False)
-    fig.update_layout(height=180 + 66 * deepest, margin={"t": 110, "l": 12})
+    fig.update_layout(margin_l=12)
     owners = [number for number in range(len(words)) for _ in range(1 + len(vectors))]
-    return choice(fig, words, owners)
+    return choice(fig, words, owners, height=180 + 66 * deepest)
 
 
 def pointing(
@@ -130,12 +124,10 @@ def pointing(
             y=lines,
             customdata=[list(names)] * len(vectors),
             hovertemplate="looks at %{customdata}: %{z:.2f}<extra></extra>",
-            colorscale=[[0, "rgba(138,143,152,0.12)"], [1, VERMILION]],
+            colorscale=[[0, FAINT], [1, VERMILION]],
             zmin=0,
             zmax=0.6,  # full colour: more than all other words together
-            xgap=2,
-            ygap=_GAP,
-            showscale=False,
+            **CELLS | {"ygap": 30},  # pixels, for the text
         )
         short = [shortened(text, 34, 50) for text in texts]
         write(fig, -0.5, [line + 0.5 for line in lines], short, "middle right")
@@ -144,7 +136,7 @@ def pointing(
     fig.update_xaxes(tickangle=-60, showgrid=False, zeroline=False, **axes[0])
     fig.update_yaxes(tickvals=lines, ticktext=list(vectors), range=[len(vectors) - 0.25, -0.5])
     fig.update_yaxes(showgrid=False, zeroline=False)
-    fig.update_layout(height=190 + _ROW * len(vectors), margin={"t": 60})
     layouts = [{f"xaxis.{key}": value for key, value in axis.items()} for axis in axes]
     owners = [number for number in range(len(queries)) for _ in range(2)]
-    return choice(fig, [shortened(query, 28, 80) for query in queries], owners, layouts)
+    labels, height = [shortened(query, 28, 80) for query in queries], 220 + 58 * len(vectors)
+    return choice(fig, labels, owners, height=height, layouts=layouts)

@@ -58,11 +58,11 @@ def caps(
         for place in range(len(spreads))
     ]
     slider(fig, spreads, states, prefix="spread of the golds: ")
-    fig.update_layout(height=600, margin={"l": 0, "r": 0, "t": 160, "b": 0})
+    fig.update_layout(margin={"l": 0, "r": 0, "b": 40})
     axis = {"visible": False, "range": [-1.05, 1.05]}
     fig.update_scenes(xaxis=axis, yaxis=axis, zaxis=axis, aspectmode="cube")
     owners = [None, *(number for number in range(len(sets)) for _ in range(3))]
-    return choice(fig, [f"{n} golds" for n in sets], owners)
+    return choice(fig, [f"{n} golds" for n in sets], owners, height=620)
 
 
 def _state(cap: Cap) -> list[dict[str, Any]]:

@@ -38,9 +38,10 @@ def lines(
     fig.update_xaxes(title=x_title, **_ticks(x))
     fig.update_yaxes(**PERCENT if percent else {"rangemode": "tozero"})
     fig.update_yaxes(title=y_title or next(iter(views)))
-    fig.update_layout(height=500, margin={"t": 90 if len(views) > 1 else 40}, showlegend=True)
+    fig.update_layout(showlegend=True)
     owners = [number for number, series in enumerate(views.values()) for _ in series]
-    return choice(fig, list(views), owners, [{"yaxis.title.text": y_title or v} for v in views])
+    layouts = [{"yaxis.title.text": y_title or view} for view in views]
+    return choice(fig, list(views), owners, height=500, layouts=layouts)
 
 
 def panels(
@@ -64,33 +65,26 @@ def panels(
     dotted = dotted or {}
     titles = list(next(iter(views.values())))
     rows = -(-len(titles) // 2)
-    fig = make_subplots(
-        rows,
-        2,
-        subplot_titles=titles,
-        shared_xaxes=True,
-        shared_yaxes=True,
-        horizontal_spacing=0.04,
-        vertical_spacing=0.16 / rows,
-        x_title=x_title,
-        y_title=y_title,
-    )
+    named = {"subplot_titles": titles, "x_title": x_title, "y_title": y_title}
+    shared = {"shared_xaxes": True, "shared_yaxes": True}
+    spacing = {"horizontal_spacing": 0.04, "vertical_spacing": 0.16 / rows}
+    fig = make_subplots(rows, 2, **named, **shared, **spacing)
     everywhere = (name for view in views.values() for series in view.values() for name in series)
     names = list(dict.fromkeys(name for name in everywhere if name not in dotted))
     owners = []
     for number, view in enumerate(views.values()):
-        named = {name for name, like in dotted.items() if like is not None}
+        silent = {name for name, like in dotted.items() if like is not None}
         for place, title in enumerate(titles):
             for trace in _curves(view[title], x, names, dotted):
-                trace.update(legendgroup=trace.name, showlegend=trace.name not in named)
+                trace.update(legendgroup=trace.name, showlegend=trace.name not in silent)
                 fig.add_trace(trace, place // 2 + 1, place % 2 + 1)
-                named.add(trace.name)
+                silent.add(trace.name)
                 owners.append(number)
     fig.update_xaxes(tickfont={"size": 12}, **_ticks(x))
     fig.update_yaxes(dtick=25, **PERCENT)
     fig.update_annotations(font_size=14)
-    fig.update_layout(height=200 + 230 * rows, margin={"t": 120, "l": 58, "b": 60})
-    return choice(fig, list(views), owners, above=24)
+    fig.update_layout(margin={"l": 58, "b": 60})
+    return choice(fig, list(views), owners, height=200 + 230 * rows, above=24)
 
 
 def _curves(

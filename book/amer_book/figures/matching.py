@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from amer_book.figures.controls import choice, slider
-from amer_book.figures.page import GREY, PALETTE
+from amer_book.figures.page import CELLS, GREY, PALETTE
 
 _STEP = "training step "
 
@@ -29,15 +29,13 @@ def assignment(shares: np.ndarray, golds: Sequence[str], steps: Sequence[int]) -
         zmax=1,
         texttemplate="%{z:.0%}",
         colorscale="Cividis",
-        colorbar={"thickness": 12, "tickformat": ".0%"},
-        xgap=2,
-        ygap=2,
         hovertemplate="%{y} answers for %{x} in %{z:.0%} of the queries<extra></extra>",
+        **CELLS,
     )
     fig.update_xaxes(title="gold", side="top", showgrid=False)
     fig.update_yaxes(autorange="reversed", showgrid=False)
     states = [[{"z": np.round(share, 2).tolist()}] for share in shares]
-    slider(fig, [str(step) for step in steps], states, prefix=_STEP)
+    slider(fig, steps, states, prefix=_STEP)
     return fig.update_layout(height=460, margin={"t": 70})
 
 
@@ -84,11 +82,10 @@ def trails(
         [{}, *(_trail(path[: t + 1, i]) for path in views.values() for i in range(path.shape[1]))]
         for t in range(len(steps))
     ]
-    slider(fig, [str(step) for step in steps], states, prefix=_STEP, active=len(steps) - 1)
+    slider(fig, steps, states, prefix=_STEP, active=len(steps) - 1)
     fig.update_xaxes(range=[-reach, reach], zeroline=False)
     fig.update_yaxes(range=[-reach, reach], zeroline=False, scaleanchor="x")
-    fig.update_layout(height=620, margin={"t": 130})
-    return choice(fig, list(views), owners)
+    return choice(fig, list(views), owners, height=620)
 
 
 def _trail(points: np.ndarray) -> dict[str, list[float]]:

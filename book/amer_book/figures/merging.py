@@ -10,9 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from amer_book.figures.controls import choice, slider
-from amer_book.figures.page import GREY, PALETTE, VERMILION, shortened, wrapped, write
-
-_EMPTY = "rgba(138,143,152,0.10)"
+from amer_book.figures.page import FAINT, GREY, PALETTE, VERMILION, shortened, wrapped, write
 
 
 class Turn(NamedTuple):
@@ -75,15 +73,14 @@ def merge_steps(
         [x for turns in rules.values() for x in _after(turns[:i], rows, k, names, texts, vectors)]
         for i in numbers
     ]
-    slider(fig, [str(i) for i in numbers], states, prefix="after turn ", active=last)
+    slider(fig, numbers, states, prefix="after turn ", active=last)
     columns = {"tickvals": [*range(m), m + 0.4], "ticktext": [*vectors, "<b>merged</b>"]}
     fig.update_xaxes(side="top", range=[-0.5, m + 0.95], **columns)
     fig.update_yaxes(tickvals=list(range(1, bottom + 1)), range=[bottom + 2.6, 0.4])
     fig.update_xaxes(showgrid=False, zeroline=False).update_yaxes(showgrid=False, zeroline=False)
-    margin = {"t": 100, "l": 28, "r": 8, "b": 40}
-    fig.update_layout(showlegend=False, height=260 + 38 * (bottom + 2), margin=margin)
+    fig.update_layout(showlegend=False, margin={"l": 28, "r": 8, "b": 40})
     owners = [number for number in range(len(rules)) for _ in range(2)]
-    return choice(fig, list(rules), owners, above=24)
+    return choice(fig, list(rules), owners, height=260 + 38 * (bottom + 2), above=24)
 
 
 def _after(
@@ -98,7 +95,7 @@ def _after(
     listed = [names[row] for row in rows.ravel().tolist()]
     text = listed + [""] * k
     symbol, width = ["square"] * len(text), [1] * len(text)
-    fill, edge = [_EMPTY] * len(text), [GREY] * len(text)
+    fill, edge = [FAINT] * len(text), [GREY] * len(text)
     free = len(listed)  # the next cell of the merged list
     touched, caption = [], "Nothing taken yet. Pull the slider."
     for turn in turns:

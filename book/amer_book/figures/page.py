@@ -18,6 +18,8 @@ VERMILION, PURPLE, SKY, YELLOW = "#D55E00", "#CC79A7", "#56B4E9", "#F0E442"
 PALETTE = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, YELLOW)
 GREY = "#8A8F98"  # context and background points: visible on white and on black
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "triangle-down")
+FAINT = "rgba(138,143,152,0.12)"  # a cell with nothing in it
+CELLS = {"xgap": 2, "ygap": 2, "showscale": False}  # of a heat map that says its values in words
 PERCENT = {"range": [-4, 104], "zeroline": False}  # an axis on which marks at both ends are whole
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
@@ -43,7 +45,6 @@ TEMPLATE = go.layout.Template(
         "margin": {"l": 48, "r": 16, "t": 40, "b": 48},
         "hoverlabel": {"font": {"family": FONT, "size": 13}, "align": "left"},
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        "colorscale": {"sequential": "Cividis", "sequentialminus": "Cividis"},
         "xaxis": _axis,
         "yaxis": _axis,
         "scene": {

@@ -9,9 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from amer_book.figures.controls import choice, slider
-from amer_book.figures.page import GREEN, GREY, PALETTE, PERCENT, SYMBOLS, VERMILION
-
-Curve = Sequence[tuple[float, float]]  # (dimension, golds)
+from amer_book.figures.page import CELLS, GREEN, GREY, PALETTE, PERCENT, SYMBOLS, VERMILION
 
 
 def phase_diagram(
@@ -19,7 +17,7 @@ def phase_diagram(
     golds: Sequence[int],
     views: Mapping[str, np.ndarray],
     worlds: Sequence[str],
-    boundaries: Mapping[str, Sequence[Curve]],
+    boundaries: Mapping[str, Sequence[Sequence[tuple[float, float]]]],
 ) -> go.Figure:
     """Percentages by dimension and number of golds; a menu of views, a slider of kinds of world.
 
@@ -37,10 +35,8 @@ def phase_diagram(
             zmax=100,
             texttemplate="%{z:.0f}",
             colorscale="Cividis",
-            showscale=False,  # the numbers are in the cells, and a phone is narrow
-            xgap=2,
-            ygap=2,
             hovertemplate=f"{name}: %{{z:.1f}} %<extra></extra>",
+            **CELLS,
         )
     for name, colour, dash in zip(boundaries, (VERMILION, GREEN), ("solid", "dash"), strict=False):
         line = {"color": colour, "width": 4, "dash": dash}
@@ -57,8 +53,7 @@ def phase_diagram(
     slider(fig, worlds, states)
     fig.update_xaxes(title="dimension", **_logarithmic(dims))
     fig.update_yaxes(title="golds", **_logarithmic(golds))
-    fig.update_layout(height=620, margin={"t": 130})
-    return choice(fig, list(views), [*range(len(views)), *[None] * len(boundaries)])
+    return choice(fig, list(views), [*range(len(views)), *[None] * len(boundaries)], height=600)
 
 
 def predictions(
@@ -99,8 +94,7 @@ def predictions(
     marks = [0.1, 0.2, 0.5, 1, 2, 5]
     fig.update_xaxes(type="log", title="predictor, logarithmic", tickvals=marks, ticktext=marks)
     fig.update_yaxes(title="MRecall, %", **PERCENT)
-    fig.update_layout(height=500, margin={"t": 90})
-    return choice(fig, list(predictors), owners)
+    return choice(fig, list(predictors), owners, height=500)
 
 
 def _logarithmic(ticks: Sequence[int]) -> dict[str, Any]:

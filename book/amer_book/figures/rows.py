@@ -35,10 +35,8 @@ def dots(
     plain = [label.replace("<br>", " ") for label in labels]
     for number, series in enumerate(views.values()):
         if joined:
-            rows = enumerate(zip(*series.values(), strict=True))
-            x, y = zip(
-                *((end, at) for at, row in rows for end in (row[0], row[-1], None)), strict=True
-            )
+            ends = [(row[0], row[-1], None) for row in zip(*series.values(), strict=True)]
+            x, y = np.ravel(ends), np.repeat(range(len(labels)), 3)
             line = {"color": GREY, "width": 3}
             fig.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", showlegend=False)
             owners.append(number)
@@ -60,18 +58,16 @@ def dots(
             )
             owners.append(number)
     fig.update_xaxes(title=x_title, range=[-4, 104])
-    _rows(fig, labels, 52).update_layout(margin={"t": 110 if len(views) > 1 else 40})
-    return choice(fig, list(views), owners)
+    return choice(_rows(fig, labels), list(views), owners, height=140 + 52 * len(labels))
 
 
 def seed_dots(values: Mapping[str, Sequence[float]], baseline: str, x_title: str) -> go.Figure:
     """A row for each model, a dot for each of its seeds, and a line at the baseline's mean."""
     fig = go.Figure()
     for row, (name, points) in enumerate(values.items()):
-        middle = (len(points) - 1) / 2
         fig.add_scatter(
             x=list(points),
-            y=[row + 0.1 * (i - middle) for i in range(len(points))],  # equal values both show
+            y=row + np.linspace(-0.2, 0.2, len(points)),  # equal values all show
             mode="markers",
             marker={"size": 11},
             name=name,
@@ -79,7 +75,8 @@ def seed_dots(values: Mapping[str, Sequence[float]], baseline: str, x_title: str
         )
     fig.add_vline(x=float(np.mean(values[baseline])), line={"dash": "dash", "color": GREY})
     fig.update_xaxes(title=x_title)
-    return _rows(fig, list(values), 50).update_layout(showlegend=False)
+    fig.update_layout(height=120 + 50 * len(values), showlegend=False)
+    return _rows(fig, [wrapped(name, 14) for name in values])
 
 
 def forest(
@@ -104,18 +101,15 @@ def forest(
         there = [(at, name) for at, name in enumerate(rows) if measure in rows[name]]
         points = np.array([rows[name][measure] for _, name in there], float)
         value, low, high = _stretched(points).T
-        clear = (points[:, 1] > 0) | (points[:, 2] < 0)
+        filled = (points[:, 1] > 0) | (points[:, 2] < 0)
+        edge = {"width": 2, "color": PALETTE[i]}
+        symbols = [SYMBOLS[i] + "-open" * (not clear) for clear in filled]
         fig.add_scatter(
             x=value,
             y=[at + 0.28 * (i - (len(measures) - 1) / 2) for at, _ in there],
             error_x={"array": high - value, "arrayminus": value - low, "width": 4},
             mode="markers",
-            marker={
-                "size": 11,
-                "color": PALETTE[i],
-                "symbol": [SYMBOLS[i] if filled else f"{SYMBOLS[i]}-open" for filled in clear],
-                "line": {"width": 2, "color": PALETTE[i]},
-            },
+            marker={"size": 11, "color": PALETTE[i], "symbol": symbols, "line": edge},
             name=measure,
             customdata=[[name, *rows[name][measure]] for _, name in there],
             hovertemplate="<b>%{customdata[0]}</b><br>%{customdata[1]:+.1f} points, "
@@ -135,18 +129,14 @@ def forest(
         range=(_stretched([least, most]) + np.array([-0.2, 0.2])).tolist(),
         zeroline=False,
     )
-    return _rows(fig, [wrapped(name, 14) for name in rows], 62).update_yaxes(showgrid=False)
+    fig.update_layout(height=140 + 62 * len(rows))
+    return _rows(fig, [wrapped(name, 14) for name in rows]).update_yaxes(showgrid=False)
 
 
-def _rows(fig: go.Figure, labels: Sequence[str], height: int) -> go.Figure:
-    """Rows of so many pixels, the first one on top."""
-    fig.update_yaxes(
-        tickvals=list(range(len(labels))),
-        ticktext=list(labels),
-        range=[len(labels) - 0.5, -0.5],
-        zeroline=False,
-    )
-    return fig.update_layout(height=140 + height * len(labels))
+def _rows(fig: go.Figure, labels: Sequence[str]) -> go.Figure:
+    """Rows with their labels, the first one on top."""
+    named = {"tickvals": list(range(len(labels))), "ticktext": list(labels)}
+    return fig.update_yaxes(range=[len(labels) - 0.5, -0.5], zeroline=False, **named)
 
 
 def _stretched(points: Sequence[float] | np.ndarray) -> np.ndarray:

@@ -48,63 +48,41 @@ def score_planes(planes: Mapping[str, ScorePlane], k: int, y_title: str) -> go.F
         heights = np.concatenate([top, plane.golds, plane.background])[:, 1]
         grey = {"size": 4, "color": GREY, "opacity": 0.45}
         _add(fig, plane.background, "other", grey, hoverinfo="skip")
-        fig.add_scatter(
-            x=[float(top[:, 0].min())] * 2,
-            y=[float(heights.min()) - 0.08, float(heights.max()) + 0.12],
-            mode="lines+text",
-            line={"dash": "dash", "color": GREY, "width": 1.5},
-            text=["", f"top {k} →"],
-            textposition="middle right",
-            showlegend=False,
-            hoverinfo="skip",
-        )
+        ends = {"x": [top[:, 0].min()] * 2, "y": [heights.min() - 0.08, heights.max() + 0.12]}
+        said = {"mode": "lines+text", "text": ["", f"top {k} →"], "textposition": "middle right"}
+        dashed = {"dash": "dash", "color": GREY, "width": 1.5}
+        fig.add_scatter(line=dashed, hoverinfo="skip", showlegend=False, **ends, **said)
         open_disc = {"size": 10, "symbol": "circle-open", "color": SKY, "line": {"width": 2}}
         near = zip(plane.neighbours[:, 0], plane.neighbour_texts, strict=True)
         hover = [_hover(f"score {score:.2f}, no sense of “{query}”", text) for score, text in near]
-        _add(fig, plane.neighbours, f"top {k}, wrong", open_disc, hover)
-        for name, chosen, symbol, colour in (
-            ("sense found", found, "circle", GREEN),
-            ("sense missed", ~found, "x", VERMILION),
-        ):
+        _add(fig, plane.neighbours, f"top {k}, wrong", open_disc, customdata=hover)
+        kinds = (("sense found", found, "circle", GREEN), ("sense missed", ~found, "x", VERMILION))
+        for name, chosen, symbol, colour in kinds:
             rows = np.flatnonzero(chosen).tolist()
             heads = [f"rank {ranks[row]:,}, score {plane.golds[row, 0]:.2f}" for row in rows]
-            texts = [plane.gold_texts[row] for row in rows]
-            _add(
-                fig,
-                plane.golds[rows],
-                name,
-                {"size": 12, "symbol": symbol, "color": colour},
-                [_hover(head, text) for head, text in zip(heads, texts, strict=True)],
-                mode="markers+text",
-                text=[f"{ranks[row]:,}" for row in rows],
-                textfont_size=12,
-                textposition=[_side(plane.golds, row) for row in rows],
-            )
+            marker = {"size": 12, "symbol": symbol, "color": colour}
+            hover = [_hover(heads[i], plane.gold_texts[row]) for i, row in enumerate(rows)]
+            said = {"mode": "markers+text", "text": [f"{ranks[row]:,}" for row in rows]}
+            said["textposition"] = [_side(plane.golds, row) for row in rows]
+            _add(fig, plane.golds[rows], name, marker, customdata=hover, **said)
         star = {"size": 17, "symbol": "star", "color": ORANGE}
         said = {"mode": "markers+text", "text": ["query"], "textposition": "bottom center"}
-        hover = [_hover("the query vector", query)]
-        _add(fig, np.array([[1, 0]]), "query", star, hover, showlegend=False, **said)
+        said |= {"customdata": [_hover("the query vector", query)], "showlegend": False}
+        _add(fig, np.array([[1, 0]]), "query", star, **said)
     fig.update_xaxes(title="score v · d", range=[-0.22, 1.12], dtick=0.2)
     fig.update_yaxes(title=y_title, tickformat=".1f", zeroline=False)
-    fig.update_layout(height=580, margin={"t": 110}, legend_font_size=13)
+    fig.update_layout(legend_font_size=13)
     per_query = len(fig.data) // len(planes)
-    return choice(fig, list(planes), [i // per_query for i in range(len(fig.data))])
+    return choice(fig, list(planes), [i // per_query for i in range(len(fig.data))], height=580)
 
 
 def _add(
-    fig: go.Figure,
-    points: np.ndarray,
-    name: str,
-    marker: dict[str, Any],
-    hover: Sequence[str] = (),
-    **look: Any,
+    fig: go.Figure, points: np.ndarray, name: str, marker: dict[str, Any], **look: Any
 ) -> None:
     """Marks at points (r, 2), rounded to what a screen shows; none leaves a place in the legend."""
     x, y = np.round(points.astype(float), 3).T.tolist()
     look = {"mode": "markers", "hovertemplate": "%{customdata}<extra></extra>"} | look
-    fig.add_scatter(
-        x=x or [None], y=y or [None], name=name, marker=marker, customdata=list(hover), **look
-    )
+    fig.add_scatter(x=x or [None], y=y or [None], name=name, marker=marker, **look)
 
 
 def _side(points: np.ndarray, row: int) -> str:
