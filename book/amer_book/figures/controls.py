@@ -80,6 +80,6 @@ def slider(
         change = {name: [traces[number].get(name) for number in moving] for name in names}
         steps.append({"label": str(label), "method": "restyle", "args": [change, moving]})
     if len(labels) > 1:
-        look = {"x": 0.05, "len": 0.9, "pad": {"t": 40}, "currentvalue": {"prefix": prefix}}
+        look = {"x": 0.05, "len": 0.9, "pad": {"t": 40, "b": 8}, "currentvalue": {"prefix": prefix}}
         fig.update_layout(sliders=[{"steps": steps, "active": active, **look}])
     return fig

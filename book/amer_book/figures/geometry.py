@@ -58,7 +58,7 @@ def caps(
         for place in range(len(spreads))
     ]
     slider(fig, spreads, states, prefix="spread of the golds: ")
-    fig.update_layout(margin={"l": 0, "r": 0, "b": 40})
+    fig.update_layout(margin={"l": 0, "r": 0, "b": 130})
     axis = {"visible": False, "range": [-1.05, 1.05]}
     fig.update_scenes(xaxis=axis, yaxis=axis, zaxis=axis, aspectmode="cube")
     owners = [None, *(number for number in range(len(sets)) for _ in range(3))]

@@ -47,10 +47,8 @@ def merge_steps(
     """
     m, depth = rows.shape
     order = list(dict.fromkeys(rows.T.ravel().tolist()))
-    names = {
-        row: letter + "★" * (row in golds)
-        for row, letter in zip(order, ascii_uppercase + ascii_lowercase, strict=False)
-    }
+    letters = zip(order, ascii_uppercase + ascii_lowercase, strict=False)
+    names = {row: letter + "★" * (row in golds) for row, letter in letters}
     hover = {row: f"<b>{names[row]}</b> {wrapped(texts[row], 38)}" for row in order}
     k = sum(turn.new for turn in next(iter(rules.values())))
     last = max(map(len, rules.values()))
@@ -116,6 +114,6 @@ def _after(
         caption = f"<b>{head}</b><br>{shortened(texts[row], 80, 44)}"
     for cell in touched:
         edge[cell], width[cell] = VERMILION, 4
-    cells = {"text": text, "marker.symbol": symbol, "marker.color": fill}
+    cells: dict[str, Any] = {"text": text, "marker.symbol": symbol, "marker.color": fill}
     cells |= {"marker.line.color": edge, "marker.line.width": width}
     return [cells, {"text": [caption]}]

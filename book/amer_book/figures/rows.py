@@ -35,8 +35,8 @@ def dots(
     plain = [label.replace("<br>", " ") for label in labels]
     for number, series in enumerate(views.values()):
         if joined:
-            ends = [(row[0], row[-1], None) for row in zip(*series.values(), strict=True)]
-            x, y = np.ravel(ends), np.repeat(range(len(labels)), 3)
+            x = [x for row in zip(*series.values(), strict=True) for x in (row[0], row[-1], None)]
+            y = np.repeat(range(len(labels)), 3)
             line = {"color": GREY, "width": 3}
             fig.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", showlegend=False)
             owners.append(number)

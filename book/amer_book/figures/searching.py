@@ -49,9 +49,10 @@ def score_planes(planes: Mapping[str, ScorePlane], k: int, y_title: str) -> go.F
         grey = {"size": 4, "color": GREY, "opacity": 0.45}
         _add(fig, plane.background, "other", grey, hoverinfo="skip")
         ends = {"x": [top[:, 0].min()] * 2, "y": [heights.min() - 0.08, heights.max() + 0.12]}
-        said = {"mode": "lines+text", "text": ["", f"top {k} →"], "textposition": "middle right"}
+        label = {"text": ["", f"top {k} →"], "textposition": "middle right"}
         dashed = {"dash": "dash", "color": GREY, "width": 1.5}
-        fig.add_scatter(line=dashed, hoverinfo="skip", showlegend=False, **ends, **said)
+        edge = {"mode": "lines+text", "line": dashed, "hoverinfo": "skip", "showlegend": False}
+        fig.add_scatter(**ends, **label, **edge)
         open_disc = {"size": 10, "symbol": "circle-open", "color": SKY, "line": {"width": 2}}
         near = zip(plane.neighbours[:, 0], plane.neighbour_texts, strict=True)
         hover = [_hover(f"score {score:.2f}, no sense of “{query}”", text) for score, text in near]
@@ -62,13 +63,13 @@ def score_planes(planes: Mapping[str, ScorePlane], k: int, y_title: str) -> go.F
             heads = [f"rank {ranks[row]:,}, score {plane.golds[row, 0]:.2f}" for row in rows]
             marker = {"size": 12, "symbol": symbol, "color": colour}
             hover = [_hover(heads[i], plane.gold_texts[row]) for i, row in enumerate(rows)]
-            said = {"mode": "markers+text", "text": [f"{ranks[row]:,}" for row in rows]}
-            said["textposition"] = [_side(plane.golds, row) for row in rows]
-            _add(fig, plane.golds[rows], name, marker, customdata=hover, **said)
+            text = [f"{ranks[row]:,}" for row in rows]
+            sides = [_side(plane.golds, row) for row in rows]
+            said = {"customdata": hover, "text": text, "textposition": sides}
+            _add(fig, plane.golds[rows], name, marker, **said)
         star = {"size": 17, "symbol": "star", "color": ORANGE}
-        said = {"mode": "markers+text", "text": ["query"], "textposition": "bottom center"}
-        said |= {"customdata": [_hover("the query vector", query)], "showlegend": False}
-        _add(fig, np.array([[1, 0]]), "query", star, **said)
+        here = {"customdata": [_hover("the query vector", query)], "textposition": "bottom center"}
+        _add(fig, np.array([[1, 0]]), "query", star, text=["query"], showlegend=False, **here)
     fig.update_xaxes(title="score v · d", range=[-0.22, 1.12], dtick=0.2)
     fig.update_yaxes(title=y_title, tickformat=".1f", zeroline=False)
     fig.update_layout(legend_font_size=13)
@@ -81,7 +82,7 @@ def _add(
 ) -> None:
     """Marks at points (r, 2), rounded to what a screen shows; none leaves a place in the legend."""
     x, y = np.round(points.astype(float), 3).T.tolist()
-    look = {"mode": "markers", "hovertemplate": "%{customdata}<extra></extra>"} | look
+    look = {"mode": "markers+text", "hovertemplate": "%{customdata}<extra></extra>"} | look
     fig.add_scatter(x=x or [None], y=y or [None], name=name, marker=marker, **look)
 
 
