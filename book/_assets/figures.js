@@ -51,9 +51,6 @@
       Object.assign(update, flatten(`updatemenus[${i}]`, {
         bgcolor: c.panel, bordercolor: c.line, "font.color": c.ink,
       })));
-    // On a phone a legend would run into buttons that stand in the same line.
-    const beside = (menu) => full.legend && menu.y === full.legend.y;
-    if (phone && (full.updatemenus || []).some(beside)) update["legend.y"] = 1.15;
     (full.annotations || []).forEach((annotation, i) => {
       if (annotation.showarrow) update[`annotations[${i}].arrowcolor`] = c.line;
     });

@@ -1,4 +1,4 @@
-"""How a figure looks and how it gets onto the page: palette, template, ``show``, menus.
+"""How a figure looks and how it gets onto the page: palette, template, ``show``.
 
 Colours are those of Okabe and Ito (2008), told apart under the common forms of colour blindness.
 """
@@ -9,7 +9,6 @@ import os
 from collections.abc import Sequence
 from html import escape
 from textwrap import wrap
-from typing import Any, Literal
 
 import plotly.graph_objects as go
 import plotly.io as pio
@@ -18,25 +17,23 @@ BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
 VERMILION, PURPLE, SKY, YELLOW = "#D55E00", "#CC79A7", "#56B4E9", "#F0E442"
 PALETTE = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, YELLOW)
 GREY = "#8A8F98"  # context and background points: visible on white and on black
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "triangle-down")
+FAINT = "rgba(138,143,152,0.12)"  # a cell with nothing in it
+CELLS = {"xgap": 2, "ygap": 2, "showscale": False}  # of a heat map that says its values in words
+PERCENT = {"range": [-4, 104], "zeroline": False}  # an axis on which marks at both ends are whole
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 INK, GRID = "#24292F", "#D8DEE4"
-_CONFIG = {"responsive": True, "displaylogo": False, "modeBarButtonsToRemove": ["lasso2d"]}
+_CONFIG = {
+    "responsive": True,
+    "displaylogo": False,
+    "showSendToCloud": False,  # the button that uploads a chart
+    "modeBarButtonsToRemove": ["lasso2d"],
+}
 
-_axis = {
-    "gridcolor": GRID,
-    "linecolor": GREY,
-    "zerolinecolor": GREY,
-    "zerolinewidth": 1,
-    "automargin": True,
-    "title": {"standoff": 8},
-}
-_scene_axis = {
-    "gridcolor": GRID,
-    "linecolor": GREY,
-    "zerolinecolor": GREY,
-    "showbackground": False,
-}
+_lines = {"gridcolor": GRID, "linecolor": GREY, "zerolinecolor": GREY}
+_axis = _lines | {"zerolinewidth": 1, "automargin": True, "title": {"standoff": 8}}
+_scene_axis = _lines | {"showbackground": False}
 # Legend above the plot and narrow margins: the plot keeps its width on a phone.
 TEMPLATE = go.layout.Template(
     layout={
@@ -48,7 +45,6 @@ TEMPLATE = go.layout.Template(
         "margin": {"l": 48, "r": 16, "t": 40, "b": 48},
         "hoverlabel": {"font": {"family": FONT, "size": 13}, "align": "left"},
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        "colorscale": {"sequential": "Cividis", "sequentialminus": "Cividis"},
         "xaxis": _axis,
         "yaxis": _axis,
         "scene": {
@@ -84,57 +80,23 @@ def show(fig: go.Figure, alt: str) -> None:
         return
     from IPython.display import HTML, display
 
-    body = pio.to_html(
-        fig,
-        config=_CONFIG,
-        include_plotlyjs=False,
-        include_mathjax=False,
-        full_html=False,
-        default_width="100%",
-        auto_play=False,
-    )
+    body = pio.to_html(fig, config=_CONFIG, include_plotlyjs=False, full_html=False)
     label = escape(alt, quote=True)
     display(HTML(f'<figure class="plot" role="img" aria-label="{label}">\n{body}\n</figure>'))
 
 
-def choice(
-    fig: go.Figure,
-    labels: Sequence[str],
-    owners: Sequence[int],
-    *,
-    kind: Literal["dropdown", "buttons"] = "dropdown",
-    **place: Any,
-) -> None:
-    """Let the reader choose which traces are seen; the first choice is the one that is shown.
-
-    Args:
-        fig: changed in place.
-        labels: one a choice.
-        owners: per trace, the number of the choice that shows it.
-        kind: a menu, or buttons in a row.
-        place: further fields of plotly's updatemenu, such as ``x`` and ``y``.
-    """
-    for trace, owner in zip(fig.data, owners, strict=True):
-        trace.visible = owner == 0
-    menu = {"x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "direction": "down"}
-    if kind == "buttons":
-        menu |= {"type": "buttons", "direction": "right"}
-    menu["buttons"] = [
-        {
-            "label": label,
-            "method": "update",
-            "args": [{"visible": [owner == number for owner in owners]}],
-        }
-        for number, label in enumerate(labels)
-    ]
-    fig.update_layout(updatemenus=[menu | place])
+def write(fig: go.Figure, x: float, y: Sequence[float], texts: Sequence[str], where: str) -> None:
+    """Texts in the plot, with plotly's ``textposition``; they are no marks of their own."""
+    quiet = {"hoverinfo": "skip", "showlegend": False, "cliponaxis": False}
+    line = {"x": [x] * len(texts), "y": list(y), "text": list(texts), "textposition": where}
+    fig.add_scatter(mode="text", textfont_size=12, **line, **quiet)
 
 
 def wrapped(text: str, width: int) -> str:
-    """``text``, broken into lines for a label."""
-    return "<br>".join(wrap(text, width))
+    """A plain text, broken into lines for a label; nothing in it is markup."""
+    return "<br>".join(escape(line, quote=False) for line in wrap(text, width))
 
 
 def shortened(text: str, most: int, width: int) -> str:
-    """``text`` cut after about ``most`` characters, broken into lines."""
+    """A plain text cut after about ``most`` characters, broken into lines."""
     return wrapped(text if len(text) <= most else text[: most - 1].rstrip() + "…", width)

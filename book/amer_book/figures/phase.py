@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from amer_book.figures.page import GREEN, GREY, PALETTE, VERMILION, choice
-
-Curve = Sequence[tuple[float, float]]  # (dimension, golds)
+from amer_book.figures.controls import choice, slider
+from amer_book.figures.page import CELLS, GREEN, GREY, PALETTE, PERCENT, SYMBOLS, VERMILION
 
 
 def phase_diagram(
@@ -18,73 +17,43 @@ def phase_diagram(
     golds: Sequence[int],
     views: Mapping[str, np.ndarray],
     worlds: Sequence[str],
-    boundaries: Mapping[str, Sequence[Curve]],
+    boundaries: Mapping[str, Sequence[Sequence[tuple[float, float]]]],
 ) -> go.Figure:
     """Percentages by dimension and number of golds; a menu of views, a slider of kinds of world.
 
     Args:
-        dims, golds: X columns and Y rows, evenly spaced on the figure.
+        dims, golds: X columns and Y rows, on logarithmic axes.
         views: per view, percentages (W, Y, X) in W kinds of world.
         worlds: W labels of the slider.
-        boundaries: per name, a curve for each kind of world, drawn over every view.
+        boundaries: per name, a curve (dimension, golds) for each kind of world, over every view.
     """
     fig = go.Figure()
-    for name, values in views.items():
+    for name in views:
         fig.add_heatmap(
-            **_cells(values[0]),
             name=name,
             zmin=0,
             zmax=100,
             texttemplate="%{z:.0f}",
             colorscale="Cividis",
-            showscale=False,  # the numbers are in the cells, and a phone is narrow
-            xgap=2,
-            ygap=2,
             hovertemplate=f"{name}: %{{z:.1f}} %<extra></extra>",
+            **CELLS,
         )
-    for (name, curves), colour, dash in zip(
-        boundaries.items(), (VERMILION, GREEN), ("solid", "dash"), strict=False
-    ):
-        fig.add_scatter(
-            **_line(curves[0], dims, golds),
-            mode="lines",
-            name=name,
-            line={"color": colour, "width": 4, "dash": dash},
-            hoverinfo="skip",
-        )
-    owners = [*range(len(views)), *[-1] * len(boundaries)]
-    choice(fig, list(views), owners, y=1.16)
-    for button in fig.layout.updatemenus[0].buttons:
-        button.args[0]["visible"][len(views) :] = [True] * len(boundaries)
-    for trace in fig.data[len(views) :]:
-        trace.visible = True
-    steps = []
-    for number, world in enumerate(worlds):
-        lines = [_line(curves[number], dims, golds) for curves in boundaries.values()]
-        none = [None] * len(views)
-        change: dict[str, Any] = {
-            "z": [_cells(values[number])["z"] for values in views.values()] + [None] * len(lines),
-            "x": none + [line["x"] for line in lines],
-            "y": none + [line["y"] for line in lines],
-        }
-        # A null would wipe the heatmaps' own coordinates: they get the ones that they have.
-        change["x"][: len(views)] = [list(range(len(dims)))] * len(views)
-        change["y"][: len(views)] = [list(range(len(golds)))] * len(views)
-        steps.append({"label": world, "method": "restyle", "args": [change]})
-    fig.update_layout(sliders=[{"steps": steps, "x": 0.02, "len": 0.96, "pad": {"t": 40}}])
-    for update, title, ticks in (
-        (fig.update_xaxes, "dimension", dims),
-        (fig.update_yaxes, "golds", golds),
-    ):
-        update(
-            title=title,
-            tickvals=list(range(len(ticks))),
-            ticktext=[str(tick) for tick in ticks],
-            range=[-0.5, len(ticks) - 0.5],
-            showgrid=False,
-            zeroline=False,
-        )
-    return fig.update_layout(height=620, margin={"t": 130})
+    for name, colour, dash in zip(boundaries, (VERMILION, GREEN), ("solid", "dash"), strict=False):
+        line = {"color": colour, "width": 4, "dash": dash}
+        fig.add_scatter(mode="lines", name=name, line=line, hoverinfo="skip", showlegend=True)
+    cells = {"x": list(dims), "y": list(golds)}
+    states = [
+        [cells | {"z": np.round(values[world], 1).tolist()} for values in views.values()]
+        + [
+            dict(zip("xy", np.transpose(curves[world]).tolist(), strict=True))
+            for curves in boundaries.values()
+        ]
+        for world in range(len(worlds))
+    ]
+    slider(fig, worlds, states)
+    fig.update_xaxes(title="dimension", **_logarithmic(dims))
+    fig.update_yaxes(title="golds", **_logarithmic(golds))
+    return choice(fig, list(views), [*range(len(views)), *[None] * len(boundaries)], height=600)
 
 
 def predictions(
@@ -105,7 +74,6 @@ def predictions(
     """
     fig = go.Figure()
     owners = []
-    symbols = ("circle", "diamond", "square", "cross")
     for number, (predictor, values) in enumerate(predictors.items()):
         for place, (group, members) in enumerate(groups.items()):
             fig.add_scatter(
@@ -113,43 +81,25 @@ def predictions(
                 y=[measured[world] for world in members],
                 mode="markers",
                 name=group,
-                marker={"size": 10, "symbol": symbols[place], "color": PALETTE[place]},
+                marker={"size": 10, "symbol": SYMBOLS[place], "color": PALETTE[place]},
                 customdata=[texts[world] for world in members],
                 hovertemplate="%{customdata}<br>%{x:.2f} → %{y:.1f} %<extra></extra>",
             )
             owners.append(number)
         for limit in thresholds[predictor]:
-            fig.add_scatter(
-                x=[limit, limit],
-                y=[-4, 104],
-                mode="lines",
-                line={"color": GREY, "dash": "dot", "width": 2.5},
-                hovertemplate=f"{limit:.2f}<extra></extra>",
-                showlegend=False,
-            )
+            line = {"color": GREY, "dash": "dot", "width": 2.5}
+            ends = {"x": [limit, limit], "y": [-4, 104]}
+            fig.add_scatter(mode="lines", line=line, hoverinfo="x", showlegend=False, **ends)
             owners.append(number)
-    choice(fig, list(predictors), owners, kind="buttons", y=1.18)
     marks = [0.1, 0.2, 0.5, 1, 2, 5]
     fig.update_xaxes(type="log", title="predictor, logarithmic", tickvals=marks, ticktext=marks)
-    fig.update_yaxes(title="MRecall, %", range=[-4, 104], zeroline=False)
-    return fig.update_layout(height=500, margin={"t": 120})
+    fig.update_yaxes(title="MRecall, %", **PERCENT)
+    return choice(fig, list(predictors), owners, height=500)
 
 
-def _cells(values: np.ndarray) -> dict[str, Any]:
-    rows, columns = values.shape
-    shown = {"x": list(range(columns)), "y": list(range(rows))}
-    return shown | {"z": np.round(values, 1).tolist()}
-
-
-def _line(curve: Curve, dims: Sequence[int], golds: Sequence[int]) -> dict[str, list[float]]:
-    """The curve in places of columns and rows, logarithmic between them and half a cell beyond."""
-    x, y = np.array(curve, float).T
-    return {"x": _places(x, dims), "y": _places(y, golds)}
-
-
-def _places(values: np.ndarray, ticks: Sequence[int]) -> list[float]:
-    known = np.log(ticks)
-    first, last = known[1] - known[0], known[-1] - known[-2]
-    known = np.concatenate([[known[0] - first / 2], known, [known[-1] + last / 2]])
-    place = np.concatenate([[-0.5], np.arange(len(ticks)), [len(ticks) - 0.5]])
-    return np.round(np.interp(np.log(values), known, place), 3).tolist()
+def _logarithmic(ticks: Sequence[int]) -> dict[str, Any]:
+    """An axis that ends half a cell beyond its outermost ticks."""
+    known = np.log10(ticks)
+    low, high = known[0] - (known[1] - known[0]) / 2, known[-1] + (known[-1] - known[-2]) / 2
+    shown = {"type": "log", "tickvals": list(ticks), "ticktext": [str(tick) for tick in ticks]}
+    return shown | {"range": [low, high], "showgrid": False, "zeroline": False}

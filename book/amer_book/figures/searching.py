@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 
-from amer_book.figures.page import GREEN, GREY, ORANGE, PALETTE, SKY, VERMILION, choice, wrapped
+from amer_book.figures.controls import choice
+from amer_book.figures.page import GREEN, GREY, ORANGE, SKY, VERMILION, wrapped
 
 
 class ScorePlane(NamedTuple):
@@ -46,128 +46,44 @@ def score_planes(planes: Mapping[str, ScorePlane], k: int, y_title: str) -> go.F
         found = ranks <= k
         top = np.concatenate([plane.neighbours, plane.golds[found]])
         heights = np.concatenate([top, plane.golds, plane.background])[:, 1]
-        low, high = float(heights.min()) - 0.08, float(heights.max()) + 0.12
-        seen = {"hovertemplate": "%{customdata}<extra></extra>"}
-        fig.add_scatter(
-            **_points(plane.background),
-            mode="markers",
-            marker={"size": 4, "color": GREY, "opacity": 0.45},
-            name="other",
-            hoverinfo="skip",
-        )
-        fig.add_scatter(
-            x=[float(top[:, 0].min())] * 2,
-            y=[low, high],
-            mode="lines+text",
-            line={"dash": "dash", "color": GREY, "width": 1.5},
-            text=["", f"top {k} →"],
-            textposition="middle right",
-            showlegend=False,
-            hoverinfo="skip",
-        )
-        fig.add_scatter(
-            **_points(plane.neighbours),
-            mode="markers",
-            marker={"size": 10, "symbol": "circle-open", "color": SKY, "line": {"width": 2}},
-            name=f"top {k}, wrong",
-            customdata=[
-                _hover(f"score {score:.2f}, no sense of “{query}”", text)
-                for score, text in zip(plane.neighbours[:, 0], plane.neighbour_texts, strict=True)
-            ],
-            **seen,
-        )
-        for name, chosen, symbol, colour in (
-            ("sense found", found, "circle", GREEN),
-            ("sense missed", ~found, "x", VERMILION),
-        ):
+        grey = {"size": 4, "color": GREY, "opacity": 0.45}
+        _add(fig, plane.background, "other", grey, hoverinfo="skip")
+        ends = {"x": [top[:, 0].min()] * 2, "y": [heights.min() - 0.08, heights.max() + 0.12]}
+        label = {"text": ["", f"top {k} →"], "textposition": "middle right"}
+        dashed = {"dash": "dash", "color": GREY, "width": 1.5}
+        edge = {"mode": "lines+text", "line": dashed, "hoverinfo": "skip", "showlegend": False}
+        fig.add_scatter(**ends, **label, **edge)
+        open_disc = {"size": 10, "symbol": "circle-open", "color": SKY, "line": {"width": 2}}
+        near = zip(plane.neighbours[:, 0], plane.neighbour_texts, strict=True)
+        hover = [_hover(f"score {score:.2f}, no sense of “{query}”", text) for score, text in near]
+        _add(fig, plane.neighbours, f"top {k}, wrong", open_disc, customdata=hover)
+        kinds = (("sense found", found, "circle", GREEN), ("sense missed", ~found, "x", VERMILION))
+        for name, chosen, symbol, colour in kinds:
             rows = np.flatnonzero(chosen).tolist()
-            fig.add_scatter(
-                **_points(plane.golds[rows]),
-                mode="markers+text",
-                marker={"size": 12, "symbol": symbol, "color": colour},
-                text=[f"{ranks[row]:,}" for row in rows],
-                textfont={"size": 12},
-                textposition=[_side(plane.golds, row) for row in rows],
-                name=name,
-                customdata=[
-                    _hover(
-                        f"rank {ranks[row]:,}, score {plane.golds[row, 0]:.2f}",
-                        plane.gold_texts[row],
-                    )
-                    for row in rows
-                ],
-                **seen,
-            )
-        fig.add_scatter(
-            x=[1],
-            y=[0],
-            mode="markers+text",
-            marker={"size": 17, "symbol": "star", "color": ORANGE},
-            text=["query"],
-            textposition="bottom center",
-            showlegend=False,
-            customdata=[_hover("the query vector", query)],
-            **seen,
-        )
-    per_query = len(fig.data) // len(planes)
+            heads = [f"rank {ranks[row]:,}, score {plane.golds[row, 0]:.2f}" for row in rows]
+            marker = {"size": 12, "symbol": symbol, "color": colour}
+            hover = [_hover(heads[i], plane.gold_texts[row]) for i, row in enumerate(rows)]
+            text = [f"{ranks[row]:,}" for row in rows]
+            sides = [_side(plane.golds, row) for row in rows]
+            said = {"customdata": hover, "text": text, "textposition": sides}
+            _add(fig, plane.golds[rows], name, marker, **said)
+        star = {"size": 17, "symbol": "star", "color": ORANGE}
+        here = {"customdata": [_hover("the query vector", query)], "textposition": "bottom center"}
+        _add(fig, np.array([[1, 0]]), "query", star, text=["query"], showlegend=False, **here)
     fig.update_xaxes(title="score v · d", range=[-0.22, 1.12], dtick=0.2)
     fig.update_yaxes(title=y_title, tickformat=".1f", zeroline=False)
-    choice(fig, list(planes), [i // per_query for i in range(len(fig.data))])
-    return fig.update_layout(
-        height=580, margin={"t": 110}, legend={"y": 1.13, "font": {"size": 13}}
-    )
+    fig.update_layout(legend_font_size=13)
+    per_query = len(fig.data) // len(planes)
+    return choice(fig, list(planes), [i // per_query for i in range(len(fig.data))], height=580)
 
 
-def intervals(
-    views: Mapping[str, Mapping[str, Sequence[tuple[float, float, float]]]],
-    ticks: Sequence[str],
-    x_title: str,
-    y_title: str,
-) -> go.Figure:
-    """Shares with their intervals, one line per series; buttons when there are several views.
-
-    Args:
-        views: ``{button: {series: [(mean, low, high) per tick]}}``, each with the same series.
-        ticks: T labels of the x axis.
-        x_title, y_title: of the axes.
-    """
-    fig = go.Figure()
-    symbols = ("circle", "square", "diamond", "triangle-up")
-    for series in views.values():
-        middle = (len(series) - 1) / 2
-        for i, (name, values) in enumerate(series.items()):
-            means, lows, highs = np.array(values).T
-            fig.add_scatter(
-                x=np.arange(len(ticks)) + 0.06 * (i - middle),  # side by side, so that both show
-                y=means,
-                error_y={"array": highs - means, "arrayminus": means - lows, "thickness": 1.5},
-                mode="lines+markers",
-                marker={"size": 9, "symbol": symbols[i % len(symbols)]},
-                line={"color": PALETTE[i % len(PALETTE)]},
-                name=name,
-                customdata=np.stack([lows, highs], axis=1),
-                hovertemplate="%{y:.1%}, interval %{customdata[0]:.1%} to %{customdata[1]:.1%}"
-                "<extra>" + name + "</extra>",
-            )
-    fig.update_xaxes(
-        title=x_title,
-        tickvals=list(range(len(ticks))),
-        ticktext=list(ticks),
-        tickangle=0,
-        range=[-0.4, len(ticks) - 0.6],
-        zeroline=False,
-    )
-    fig.update_yaxes(title=y_title, range=[-0.02, 1.05], tickformat=".0%")
-    if len(views) > 1:
-        owners = [number for number, series in enumerate(views.values()) for _ in series]
-        choice(fig, list(views), owners, kind="buttons", x=1, xanchor="right")
-    return fig
-
-
-def _points(points: np.ndarray) -> dict[str, list[float | None]]:
-    """Coordinates rounded to what a screen can show; of no point, a gap that keeps its legend."""
+def _add(
+    fig: go.Figure, points: np.ndarray, name: str, marker: dict[str, Any], **look: Any
+) -> None:
+    """Marks at points (r, 2), rounded to what a screen shows; none leaves a place in the legend."""
     x, y = np.round(points.astype(float), 3).T.tolist()
-    return {"x": x or [None], "y": y or [None]}
+    look = {"mode": "markers+text", "hovertemplate": "%{customdata}<extra></extra>"} | look
+    fig.add_scatter(x=x or [None], y=y or [None], name=name, marker=marker, **look)
 
 
 def _side(points: np.ndarray, row: int) -> str:
@@ -184,4 +100,4 @@ def _side(points: np.ndarray, row: int) -> str:
 
 def _hover(head: str, text: str) -> str:
     """A bold head and a text in lines that fit a phone."""
-    return f"<b>{escape(head, quote=False)}</b><br>{wrapped(escape(text, quote=False), 38)}"
+    return f"<b>{wrapped(head, 55)}</b><br>{wrapped(text, 38)}"
