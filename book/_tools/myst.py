@@ -109,8 +109,7 @@ class Converter:
             return ""
         label = options.get("label") or options.get("name") or ""
         title = self._inline(argument, self._line)
-        if name in NUMBERED:
-            number = f"{NUMBERED[name]} {self._target(label, name).number}"
+        number = f"{NUMBERED[name]} {self._target(label, name).number}" if name in NUMBERED else ""
         if name == "exercise":
             heading = f"#### {number}" + (f": {title}" if title else "")
             return f"{heading}\n\n{self.convert(body, begin)}"

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import yaml
+
 ROOT = Path(__file__).resolve().parents[2]
 BOOK = "book"
 
@@ -44,8 +46,6 @@ class Repository:
 
 def read_config(root: Path = ROOT) -> dict[str, Any]:
     """The book's ``_config.yml`` as it stands in the checkout."""
-    import yaml  # here, so that build.py can say what is missing instead of failing to import
-
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     if not isinstance(config, dict):
         raise ValueError(f"{root / '_config.yml'}: expected a mapping, got {type(config).__name__}")
