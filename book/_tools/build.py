@@ -123,11 +123,8 @@ def _digest(places: list[Path]) -> str:
     for place in places:
         for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
             name = path.relative_to(ROOT)
-            if "__pycache__" in name.parts or name.parts[:2] == ("data", "cache"):
-                continue
-            if name.name == "bench.json":  # no chapter reads it
-                continue
-            if path.is_file():
+            scratch = "__pycache__" in name.parts or name.parts[:2] == ("data", "cache")
+            if path.is_file() and not scratch and name.name != "bench.json":  # no chapter reads it
                 digest.update(f"{name.as_posix()}\0{path.stat().st_size}\0".encode())
                 digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
@@ -195,8 +192,8 @@ def _run_jupyter_book(config: Path) -> int:
 
 def _drop_stale_pages() -> None:
     """Remove pages whose source is gone; Sphinx leaves them behind."""
-    for page in HTML.glob("*.html"):
-        source = ROOT / BOOK / f"{page.stem}.md"
+    for page in [*HTML.glob("*.html"), *HTML.glob("api/*.html")]:
+        source = ROOT / BOOK / page.relative_to(HTML).with_suffix(".md")
         if page.stem not in GENERATED_PAGES and not source.exists():
             page.unlink()
 

@@ -118,14 +118,11 @@ class Converter:
             return f"#### Solution to {exercise.text} {exercise.number}"
         if name == "table":
             return f"**{number}.** {title}\n\n{self.convert(body, begin)}"
-        if name in ("figure", "image"):
+        if name == "figure":
             if not options.get("alt"):
-                raise self._error(f"{name} {argument!r} has no :alt: text")
-            picture = f"![{options['alt']}]({self._address(argument)})"
-            if name == "image":
-                return picture
+                raise self._error(f"figure {argument!r} has no :alt: text")
             caption = self.convert(body, begin).replace("\n", " ")
-            return f"{picture}\n\n*{number}. {caption}*"
+            return f"![{options['alt']}]({self._address(argument)})\n\n*{number}. {caption}*"
         if name in TITLED:
             return _quoted(title, self.convert(body, begin))
         if name in ADMONITIONS:

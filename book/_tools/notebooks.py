@@ -57,7 +57,6 @@ def render(source: Path, repository: Repository | None) -> str:
 
     Raises:
         ConversionError: markup without a plain Markdown form.
-        ValueError: no code cell in ``source``.
     """
     text = source.read_text(encoding="utf-8")
     page = source.stem
@@ -80,8 +79,6 @@ def render(source: Path, repository: Repository | None) -> str:
             titled = True
         if markdown.strip():
             cells.append({"cell_type": "markdown", "metadata": {}, "source": markdown})
-    if not any(cell.cell_type == "code" for cell in parsed.cells):
-        raise ValueError(f"{source}: no code cell, so no notebook")
     for index, cell in enumerate(cells):
         cell["id"] = f"cell-{index:03d}"
         cell["source"] = cell["source"].splitlines(keepends=True)
