@@ -14,7 +14,7 @@ from jupytext.myst import myst_to_notebook
 from book._tools import notebooks
 from book._tools.myst import ConversionError, Converter
 from book._tools.references import read_references
-from book._tools.repository import BOOK, ROOT, Repository, find_repository
+from book._tools.repository import Repository, find_repository
 
 GITHUB = Repository("https://github.com/someone/some-book")
 HEAD = "---\nfile_format: mystnb\nkernelspec: {name: python3, display_name: Python 3}\n---\n"
@@ -268,7 +268,3 @@ def test_address_from_the_config_or_else_the_remote(
     config.write_text("repository: {url: 'https://example.org/owner/name'}\n")
     with pytest.raises(ValueError, match=r"repository\.url is 'https://example\.org"):
         find_repository(tmp_path)
-
-
-def test_notebooks_of_this_book_are_up_to_date() -> None:
-    assert notebooks.check(ROOT / BOOK) == []
