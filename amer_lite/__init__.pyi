@@ -17,4 +17,5 @@ from amer_lite.training.matching import set_info_nce as set_info_nce
 from amer_lite.training.matching import set_mse as set_mse
 from amer_lite.training.matching import single_info_nce as single_info_nce
 
+__all__: list[str]
 __version__: str

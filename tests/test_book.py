@@ -14,7 +14,15 @@ from typing import Any, Literal
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Error, Page, ViewportSize, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Error,
+    Page,
+    ViewportSize,
+    sync_playwright,
+)
 
 from tests.browser import find
 
@@ -123,14 +131,14 @@ class Watched:
         self.page.on("request", lambda request: self._request(request.url))
         self.page.on("requestfailed", lambda r: self.problems.append(f"failed: {r.url}"))
         self.page.on("pageerror", lambda error: self.problems.append(f"exception: {error}"))
-        self.page.on("console", lambda m: m.type == "error" and self._say(m.text))
+        self.page.on("console", self._console)
 
     def _request(self, url: str) -> None:
         if not url.startswith((HTML.as_uri(), "data:", "blob:")):
-            self._say(f"request outside the book: {url}")
+            self.problems.append(f"request outside the book: {url}")
 
-    def _say(self, text: str) -> None:
-        self.problems.append(text)
+    def _console(self, message: ConsoleMessage) -> None:
+        self.problems += [message.text] * (message.type == "error")
 
     def open(self, name: str, scheme: Literal["light", "dark"]) -> None:
         """Open a page on a desktop and wait until it has settled."""
