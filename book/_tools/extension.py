@@ -1,8 +1,10 @@
-"""A small Sphinx extension: the ``{badges}`` line of a chapter, plotly.js where it is needed."""
+"""A small Sphinx extension: a chapter's ``{badges}``, a package's ``{modules}``, plotly.js."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 from typing import Any
 
 from docutils import nodes  # type: ignore[import-untyped]
@@ -19,8 +21,6 @@ class Badges(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Return the line as one paragraph."""
         name = f"{Path(self.env.docname).name}.ipynb"
-        if not (Path(self.env.srcdir) / name).exists():
-            raise self.error(f"{name} is missing; run `make notebooks` to write it")
         line = nodes.paragraph(classes=["badges"])
         url = self.config.html_theme_options.get("repository_url")
         if url:
@@ -35,6 +35,23 @@ class Badges(SphinxDirective):
         return [line]
 
 
+class Modules(SphinxDirective):
+    """``{modules} amer_lite.search``: a package and all modules in it, from their docstrings."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Return one section a module, below what the package says of itself."""
+        root = import_module(self.arguments[0])
+        inside = walk_packages(getattr(root, "__path__", []), f"{root.__name__}.")
+        text = ""
+        for name in [root.__name__, *(module.name for module in inside)]:
+            heading = f"## {name.partition('.')[2]}\n" if text else ""
+            members = "" if hasattr(import_module(name), "__path__") else "   :members:\n"
+            text += f"{heading}```{{eval-rst}}\n.. automodule:: {name}\n{members}```\n"
+        return self.parse_text_to_nodes(text, allow_section_headings=True)
+
+
 def _load_plotly(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object
 ) -> None:
@@ -46,5 +63,6 @@ def _load_plotly(
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
     app.add_directive("badges", Badges)
+    app.add_directive("modules", Modules)
     app.connect("html-page-context", _load_plotly)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

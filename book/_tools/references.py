@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,33 +11,24 @@ from pybtex.database import Entry, Person, parse_file  # type: ignore[import-unt
 
 from book._tools.repository import Repository
 
-FENCE = re.compile(r"^(?P<indent> *)(?P<fence>`{3,}|~{3,}|:{3,})(?P<info>.*)$")
-DIRECTIVE = re.compile(r"^\s*\{(?P<name>[^}\s]+)\}\s*(?P<argument>.*?)\s*$")
-LABEL = re.compile(r"^\((?P<label>[^()\s]+)\)=\s*$")
-OPTION = re.compile(r"^:(?P<key>[\w-]+):\s*(?P<value>.*?)\s*$")
-MATH_END = re.compile(r"\$\$(?:\s*\((?P<label>[^()\s]+)\))?\s*$")
-
-PROOFS = (
-    "algorithm",
-    "assumption",
-    "axiom",
-    "conjecture",
-    "corollary",
-    "criterion",
-    "definition",
-    "example",
-    "lemma",
-    "observation",
-    "proof",
-    "property",
-    "proposition",
-    "remark",
-    "theorem",
+# A block of MyST that is not running text: a fence (of a directive, if it has a name) with its
+# indented body, display mathematics, a heading, a label or a comment. A body ends at the fence
+# that opened it, so that a longer fence, or one of the other kind, may hold a shorter one.
+BLOCK = re.compile(
+    r"""
+    ^(?P<indent>[ ]*)(?P<fence>`{3,}+|~{3,}+|:{3,}+)[ ]*
+      (?:\{(?P<name>[^}\s]+)\})?[ ]*(?P<argument>[^\n]*)\n
+      (?P<body>.*?)^[ ]*(?P=fence)[`~:]*[ ]*$
+    | ^(?P<math_indent>[ ]*)\$\$(?P<math>.+?)\$\$(?:[ ]*\((?P<equation>[^()\s]+)\))?[ ]*$
+    | ^\#+[ ]+(?P<title>[^\n]*?)[ ]*$
+    | ^\((?P<label>[^()\s]+)\)=[ ]*$
+    | ^(?P<comment>%)[^\n]*$
+    """,
+    re.VERBOSE | re.MULTILINE | re.DOTALL,
 )
+OPTION = re.compile(r"\s*:(?P<key>[\w-]+):[ ]*(?P<value>[^\n]*?)[ ]*(?:\n|\Z)")
 # Directives that Sphinx numbers, with the word that stands before the number.
-NUMBERED = {"figure": "Fig.", "table": "Table"}
-NUMBERED |= {"exercise": "Exercise", "exercise-start": "Exercise"}
-NUMBERED |= {f"prf:{kind}": kind.capitalize() for kind in PROOFS if kind != "proof"}
+NUMBERED = {"figure": "Fig.", "table": "Table", "exercise": "Exercise"}
 
 
 @dataclass(frozen=True)
@@ -75,7 +66,7 @@ def read_references(folder: Path, repository: Repository | None) -> References:
         text = path.read_text(encoding="utf-8")
         if "{code-cell}" in text:
             found.notebooks.add(path.stem)
-        _scan(path.stem, text.splitlines(), found)
+        _scan(path.stem, text, found, Counter())
     bibliography = folder / "references.bib"
     if bibliography.exists():
         found.literature = dict(parse_file(str(bibliography), bib_format="bibtex").entries)
@@ -88,90 +79,40 @@ def chapter_number(page: str) -> str:
     return str(int(match[1])) if match else ""
 
 
-def numbers(page: str) -> Iterator[str]:
-    """``"4.1"``, ``"4.2"``, … as Sphinx numbers one kind of thing within a chapter."""
-    chapter, count = chapter_number(page), 0
-    while True:
-        count += 1
-        yield f"{chapter}.{count}" if chapter else str(count)
-
-
-def _scan(page: str, lines: list[str], found: References) -> None:
+def _scan(page: str, text: str, found: References, count: Counter[str]) -> None:
     """Record the title, the labels and their numbers, in the order in which Sphinx counts."""
-    counters: dict[str, Iterator[str]] = {}
-    pending = ""
-    code = ""  # fence of the plain code block that we are in
-    directives: list[str] = []  # fences of the directives that we are in, innermost last
-    in_math = False
-    for position, line in enumerate(lines):
-        if code:
-            if closes(line, code):
-                code = ""
-            continue
-        fence = FENCE.match(line)
-        directive = DIRECTIVE.match(fence["info"]) if fence else None
-        if fence and directive and not directive["name"].startswith("code"):
-            directives.append(fence["fence"])
-            _scan_directive(
-                *(page, directive["name"], lines[position + 1 :]), counters=counters, found=found
-            )
-        elif fence and directives and closes(line, directives[-1]):
-            directives.pop()
-        elif fence:
-            code = fence["fence"]
-        elif line.lstrip().startswith("$$") or in_math:
-            end = MATH_END.search(line)
-            opening = not in_math and line.strip() == "$$"
-            in_math = opening or not end
-            if end and end["label"] and not opening:
-                counter = counters.setdefault("math", numbers(page))
-                found.targets[end["label"]] = Target(page, "equation", next(counter))
-        elif label := LABEL.match(line):
-            pending = label["label"]
-        elif heading := re.match(r"^(#+)\s+(.*?)\s*$", line):
-            found.titles.setdefault(page, heading[2])
-            if pending:
-                found.targets[pending] = Target(page, heading[2])
-            pending = ""
 
-
-def _scan_directive(
-    page: str,
-    name: str,
-    rest: list[str],
-    *,
-    counters: dict[str, Iterator[str]],
-    found: References,
-) -> None:
-    options = read_options(rest)[0]
-    label = options.get("label") or options.get("name")
-    if name == "math" and label:
-        number = next(counters.setdefault("math", numbers(page)))
-        found.targets[label] = Target(page, "equation", number)
-    elif name in NUMBERED:
-        word = NUMBERED[name]
-        number = next(counters.setdefault(word, numbers(page)))
+    def record(label: str | None, kind: str) -> None:
+        count[kind] += 1
         if label:
-            found.targets[label] = Target(page, word, number)
-    elif label and name.startswith("solution"):
-        found.targets[label] = Target(page, "Solution")
+            number = ".".join(filter(None, [chapter_number(page), str(count[kind])]))
+            found.targets[label] = Target(page, kind, number)
+
+    heading = ""
+    for block in BLOCK.finditer(text):
+        name = block["name"] or ""
+        if name in NUMBERED:
+            options, _ = read_options(block["body"])
+            record(options.get("label") or options.get("name"), NUMBERED[name])
+        if name and not name.startswith("code"):
+            _scan(page, block["body"], found, count)
+        elif block["equation"]:
+            record(block["equation"], "equation")
+        elif block["title"]:
+            found.titles.setdefault(page, block["title"])
+            if heading:
+                found.targets[heading] = Target(page, block["title"])
+        heading = block["label"] or ""
 
 
-def closes(line: str, fence: str) -> bool:
-    """Whether a line ends the block that ``fence`` opened."""
-    text = line.strip()
-    return len(text) >= len(fence) and not text.strip(fence[0])
-
-
-def read_options(lines: list[str]) -> tuple[dict[str, str], list[str]]:
-    """Split the lines after a directive's first line into its options and its body."""
+def read_options(body: str) -> tuple[dict[str, str], str]:
+    """Split what a directive holds into its options and the text after them."""
     options: dict[str, str] = {}
-    for count, line in enumerate(lines):
-        match = OPTION.match(line.strip())
-        if not match:
-            return options, lines[count:]
+    at = 0
+    while match := OPTION.match(body, at):
         options[match["key"]] = match["value"]
-    return options, []
+        at = match.end()
+    return options, body[at:]
 
 
 def author_year(entry: Entry) -> tuple[str, str]:
@@ -179,9 +120,7 @@ def author_year(entry: Entry) -> tuple[str, str]:
     names = [_last(person) for person in entry.persons.get("author", [])]
     if not names:
         names = [str(entry.fields.get("title", ""))]
-    who = names[0] if len(names) == 1 else f"{names[0]} et al."
-    if len(names) == 2:
-        who = " and ".join(names)
+    who = " and ".join(names) if len(names) <= 2 else f"{names[0]} et al."
     return who, str(entry.fields.get("year", "n.d."))
 
 
@@ -197,25 +136,16 @@ def address(entry: Entry) -> str:
 
 def full_reference(entry: Entry) -> str:
     """One line of Markdown for a list of references."""
-    who = ", ".join(
-        " ".join([*_plain(p.first_names), *_plain(p.middle_names), _last(p)])
-        for p in entry.persons.get("author", [])
-    )
     fields = entry.fields
-    title = _braceless(str(fields.get("title", "")))
+    who = ", ".join(
+        " ".join([*person.first_names, *person.middle_names, _last(person)])
+        for person in entry.persons.get("author", [])
+    )
+    title, link = str(fields.get("title", "")), address(entry)
     venue = fields.get("journal") or fields.get("booktitle") or fields.get("publisher") or ""
-    link = address(entry)
-    parts = [who, f"[{title}]({link})" if link else title, _braceless(str(venue))]
-    return ". ".join(part for part in [*parts, str(fields.get("year", ""))] if part) + "."
+    parts = [who, f"[{title}]({link})" if link else title, str(venue), str(fields.get("year", ""))]
+    return re.sub(r"[{}]", "", ". ".join(part for part in parts if part) + ".")
 
 
 def _last(person: Person) -> str:
-    return " ".join([*_plain(person.prelast_names), *_plain(person.last_names)])
-
-
-def _plain(names: list[str]) -> list[str]:
-    return [_braceless(name) for name in names]
-
-
-def _braceless(text: str) -> str:
-    return text.replace("{", "").replace("}", "")
+    return re.sub(r"[{}]", "", " ".join([*person.prelast_names, *person.last_names]))

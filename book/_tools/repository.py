@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import yaml
+
 ROOT = Path(__file__).resolve().parents[2]
 BOOK = "book"
 
@@ -44,11 +46,7 @@ class Repository:
 
 def read_config(root: Path = ROOT) -> dict[str, Any]:
     """The book's ``_config.yml`` as it stands in the checkout."""
-    import yaml  # here, so that build.py can say what is missing instead of failing to import
-
-    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
-    if not isinstance(config, dict):
-        raise ValueError(f"{root / '_config.yml'}: expected a mapping, got {type(config).__name__}")
+    config: dict[str, Any] = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     return config
 
 
@@ -76,14 +74,8 @@ def find_repository(root: Path = ROOT) -> Repository | None:
 
 
 def _origin(root: Path) -> str:
+    command = ["git", "-C", str(root), "remote", "get-url", "origin"]
     try:
-        answer = subprocess.run(
-            ["git", "-C", str(root), "remote", "get-url", "origin"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
+        return subprocess.run(command, capture_output=True, text=True, timeout=10).stdout.strip()
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return answer.stdout.strip() if answer.returncode == 0 else ""
