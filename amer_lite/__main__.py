@@ -1,4 +1,4 @@
-"""``python -m amer_lite {audit,embed,train,retrieve,evaluate} CONFIG``: from data to figures."""
+"""From data to figures: five commands over one TOML file that says what the run is."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from importlib import import_module
+from pathlib import Path
+from typing import Any
 
-if TYPE_CHECKING:
-    from amer_lite.commands.config import Config
+import amer_lite
 
 COMMANDS = {
     "audit": "show what was repaired in the data and what is wrong with them (then exit 1)",
@@ -22,64 +23,42 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code: 0, 1 for an audit with findings, 2 for bad input."""
-    asked = _parser().parse_args(arguments)
-    from amer_lite.commands.reading import read  # heavy, so not at the top
+    options = vars(_parser().parse_args(arguments))
+    name, path, changes = options.pop("command"), options.pop("config"), options.pop("set")
+    from amer_lite.commands.config import read  # not for --help
 
     try:
-        config = read(asked.config, dict(asked.set))
-        report, good = _run(asked, config)
+        config = read(path, dict(changes))
+        module = import_module(f"amer_lite.commands.{'task' if name == 'audit' else name}")
+        report = getattr(module, name)(config, **options)
     except (ValueError, OSError, ModuleNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    report, good = report if name == "audit" else (report, True)
     if os.environ.get("RANK", "0") == "0":  # one of several processes speaks for all
         print(report)
     return 0 if good else 1
 
 
-def _run(asked: argparse.Namespace, config: Config) -> tuple[str, bool]:
-    if asked.command == "audit":
-        from amer_lite.commands.audit import audit
-
-        return audit(config)
-    if asked.command == "embed":
-        from amer_lite.commands.embed import embed
-
-        return embed(config), True
-    if asked.command == "train":
-        from amer_lite.commands.train import train
-
-        return train(config), True
-    if asked.command == "retrieve":
-        from amer_lite.commands.retrieve import retrieve
-
-        return retrieve(config, asked.untrained), True
-    from amer_lite.commands.evaluate import evaluate
-
-    return evaluate(config, asked.against), True
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m amer_lite", description=__doc__)
+    as_module = Path(sys.argv[0]).name == "__main__.py"
+    program = "python -m amer_lite" if as_module else "amer-lite"
+    parser = argparse.ArgumentParser(program, description=__doc__)
+    version = f"amer-lite {amer_lite.__version__}"
+    parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary)
-        command.add_argument("config", help="a TOML file, such as data/configs/words.toml")
-        command.add_argument(
-            "--set",
-            metavar="SECTION.FIELD=VALUE",
-            action="append",
-            default=[],
-            type=_change,
-            help="change one value of the config; may stand several times",
-        )
+        command.add_argument("config", help="a TOML file that describes the run")
+        said = "change one value of the config; may stand several times"
+        place: dict[str, Any] = {"metavar": "SECTION.FIELD=VALUE", "type": _change}
+        command.add_argument("--set", action="append", default=[], help=said, **place)
         if name == "retrieve":
-            command.add_argument(
-                "--untrained", action="store_true", help="search with the document encoder itself"
-            )
+            said = "search with the document encoder itself"
+            command.add_argument("--untrained", action="store_true", help=said)
         if name == "evaluate":
-            command.add_argument(
-                "--against", metavar="RUN", help="another .trec file, its .qrels beside it"
-            )
+            said = "another .trec file, its .qrels beside it"
+            command.add_argument("--against", metavar="RUN", help=said)
     return parser
 
 

@@ -1,1 +1,1 @@
-"""What ``python -m amer_lite`` does, one module a command; each leaves files for the next."""
+"""What the program ``amer-lite`` does, one module a command; each leaves files for the next."""

@@ -3,81 +3,65 @@
 from __future__ import annotations
 
 import gzip
-import json
 import random
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
-from amer_lite.datasets.files import Document, read_jsonl, read_lines
+from amer_lite.datasets.files import Document, checked, read_jsonl, read_lines
 from amer_lite.storage import atomic_path
 
 
-class Passage(NamedTuple):
-    """One document of a corpus; ``where`` says in words in which file and line it stands."""
-
-    id: str
-    title: str
-    text: str
-    where: str
-
-    @property
-    def plain(self) -> str:
-        """Title and text with every white space made plain: no trace of who prepared the file."""
-        return " ".join(f"{self.title} {self.text}".split())
-
-
-def read(pattern: str) -> Iterator[Passage]:
+def read(pattern: str) -> Iterator[Document]:
     """The passages of all files that match, in the order of their names.
 
-    A line of JSON is ``{"id", "text"}`` with or without ``"title"``, or as in QAMPARI's chunks
-    ``{"id", "contents", "meta": {"title", "content"}}``. A ``.tsv`` file begins with a line that
-    names its columns: ``id``, ``text`` and, if it likes, ``title``.
+    A line of JSON is a `Document`, as it is in QAMPARI's chunks too. A ``.tsv`` file begins with a
+    line that names its columns: ``id``, ``text`` and, if it likes, ``title``.
 
     Raises:
         FileNotFoundError: no file matches.
-        ValueError: a line that is none of these, or a passage without words.
+        ValueError: a line that is none of these, or has an empty field.
     """
     at = Path(pattern)
     files = sorted(path for path in at.parent.glob(at.name) if path.is_file())
     if not files:
         raise FileNotFoundError(f"{pattern}: no such file; check corpus (now in {Path.cwd()})")
     for path in files:
-        tsv = ".tsv" in path.suffixes
-        for passage in _tsv(path) if tsv else _json(path):
-            if not passage.plain:
-                raise ValueError(f"{passage.where}: passage {passage.id!r} is blank; drop it")
-            yield passage
+        if ".tsv" in path.suffixes:
+            yield from _rows(path)
+        else:
+            yield from (passage for _, passage in read_jsonl(path, Document))
 
 
-def _json(path: Path) -> Iterator[Passage]:
-    for where, document in read_jsonl(path, Document):
-        yield Passage(document.id, document.title or "", document.text, where)
-
-
-def _tsv(path: Path) -> Iterator[Passage]:
+def _rows(path: Path) -> Iterator[Document]:
     columns: list[str] = []
     for number, line in read_lines(path):
         where, cells = f"{path}, line {number}", line.rstrip("\r\n").split("\t")
-        if not columns:
-            columns = cells
-            if not {"id", "text"} <= set(columns):
-                raise ValueError(f"{where}: {columns}; the first line must name id and text")
-            continue
+        columns = columns or cells
         if len(cells) != len(columns):
             raise ValueError(f"{where}: {len(cells)} cells, but the columns are {columns}")
-        row = dict(zip(columns, cells, strict=True))
-        yield Passage(row["id"], row.get("title", ""), row["text"], where)
+        if number > 1:
+            row = dict(zip(columns, cells, strict=True))
+            yield checked(Document.model_validate, row, where)
+
+
+def plain(passage: Document) -> str:
+    """Title and text with every white space made plain: no trace of who prepared the file."""
+    return " ".join(f"{passage.title or ''} {passage.text}".split())
+
+
+def is_odd(passage: Document) -> bool:
+    """Title or text has white space that is made plain."""
+    return any(part != " ".join(part.split()) for part in (passage.title or "", passage.text))
 
 
 def select(
-    passages: Iterable[Passage], wanted: Callable[[Passage], bool], sample: int, seed: int
-) -> tuple[list[Passage], list[Passage]]:
+    pattern: str, wanted: Callable[[Document], bool], sample: int, seed: int
+) -> tuple[list[Document], list[Document]]:
     """All wanted passages, and a uniform sample of the others (Vitter's algorithm R)."""
-    chosen: list[Passage] = []
-    others: list[Passage] = []
+    chosen: list[Document] = []
+    others: list[Document] = []
     rng, seen = random.Random(seed), 0
-    for passage in passages:
+    for passage in read(pattern):
         if wanted(passage):
             chosen.append(passage)
             continue
@@ -89,9 +73,7 @@ def select(
     return chosen, others
 
 
-def write_chunks(path: Path, passages: Iterable[Passage]) -> None:
-    """Write passages in the form of QAMPARI's chunks, atomically."""
+def write(path: Path, passages: Iterable[Document]) -> None:
+    """Write passages as lines of JSON, packed, atomically."""
     with atomic_path(path) as staged, gzip.open(staged, "wt", encoding="utf-8") as file:
-        for doc, title, text, _ in passages:
-            line = {"id": doc, "contents": text, "meta": {"title": title, "content": text}}
-            file.write(json.dumps(line) + "\n")
+        file.writelines(f"{passage.model_dump_json()}\n" for passage in passages)

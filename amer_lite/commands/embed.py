@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Sequence
+from datetime import timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from accelerate import Accelerator, InitProcessGroupKwargs
 from tqdm import tqdm
 
-from amer_lite.commands import stages, tasks
-from amer_lite.commands.config import Config
-from amer_lite.commands.corpus import Passage
-from amer_lite.commands.device import Device
+from amer_lite.commands import stages, task
+from amer_lite.commands.config import Config, Encoder
+from amer_lite.commands.corpus import plain
+from amer_lite.commands.task import Rankings
+from amer_lite.datasets.files import Document
+from amer_lite.datasets.types import Example
 from amer_lite.encoders.sentence import SentenceEncoder
 from amer_lite.search.shards import ShardIndex, shard_settings, write_shard
 
@@ -29,67 +32,61 @@ def embed(config: Config) -> str:
         FileNotFoundError, ValueError: bad passages (file and line are named), an id that stands
             twice, or a folder with shards of another encoder or corpus.
     """
-    task, device = tasks.load(config), Device()
-    encoder = open_encoder(config, device)
+    passages, settings, processes = task.load(config).passages(), config.encoder, accelerator()
+    encoder = open_encoder(settings, processes.device)
     folder = Path(config.folder) / "embeddings"
     names: list[str] = []
     written = 0
-    parts = _parts(task.passages(), config.encoder.shard)
-    for part in tqdm(parts, "embedding", unit="shard", disable=None):  # None: only on a terminal
-        names.append(f"{len(names):05d}")
-        if (len(names) - 1) % device.processes != device.rank:
+    parts = iter(lambda: list(islice(passages, settings.shard)), [])
+    for number, part in enumerate(tqdm(parts, "embedding", unit="shard", disable=None)):
+        names.append(f"{number:05d}")
+        if number % processes.num_processes != processes.process_index:
             continue
-        place = folder / names[-1]
-        settings = {**config.sections("encoder"), "passages": _digest(part)}
-        if (old := shard_settings(place)) is None:
-            ids = [passage.id for passage in part]
-            write_shard(place, _vectors(encoder, part, config, device), ids, settings)
+        shard = folder / names[-1]
+        made_from = {**config.sections("encoder"), "passages": _digest(part)}
+        if (old := shard_settings(shard)) is None:
+            texts = [plain(passage) for passage in part]
+            with torch.autocast(processes.device.type, torch.bfloat16, enabled=settings.autocast):
+                vectors = encoder.embed(texts, settings.batch_size, progress=False)
+            vectors = vectors.astype(np.float16 if settings.half else np.float32)
+            write_shard(shard, vectors, [passage.id for passage in part], made_from)
             written += 1
-        elif changed := stages.differences(old, settings):
+        elif changed := stages.differences(old, made_from):
             raise ValueError(
-                f"{place}: a shard of other passages or another encoder: {'; '.join(changed)}. "
+                f"{shard}: a shard of other passages or another encoder: {'; '.join(changed)}. "
                 f"Remove {folder}, or give the new config a folder of its own"
             )
-    device.wait()
+    processes.wait_for_everyone()
     if extra := sorted({path.name for path in folder.iterdir()} - {*names}):
         raise ValueError(f"{folder}: {extra} are of a larger corpus than this one; remove {folder}")
     index = ShardIndex(folder)  # checks that ids are unique
-    total = len(index)
-    if device.rank == 0:
-        stages.finish(config, "embed", passages=total, dim=index.dim)
-    new = f"{written} of {len(names)} shards new"
-    if device.processes > 1:
-        new += " from this process"
-    return f"{total:,} passages of dimension {index.dim} in {folder}: {new}"
+    if processes.is_main_process:
+        stages.finish(config, "embed", passages=len(index), dim=index.dim)
+    new = f"this process wrote {written} of {len(names)} shards"
+    return f"{len(index):,} passages of dimension {index.dim} in {folder}; {new}"
 
 
-def open_encoder(config: Config, device: Device) -> SentenceEncoder:
+def accelerator() -> Accelerator:
+    """The device of this process, and its place among those of ``accelerate launch``, if any."""
+    # The others wait while the first process evaluates on the whole corpus.
+    patience = InitProcessGroupKwargs(timeout=timedelta(hours=12))
+    return Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[patience])
+
+
+def open_encoder(settings: Encoder, device: torch.device) -> SentenceEncoder:
     """The document encoder, without a cache of its own."""
-    settings = config.encoder
-    return SentenceEncoder(
-        settings.name,
-        device=device.name,
-        cache=False,
-        trust_remote_code=settings.trust_remote_code,
-    )
+    trust = settings.trust_remote_code
+    return SentenceEncoder(settings.name, device=device, cache=False, trust_remote_code=trust)
 
 
-def _parts(passages: Iterator[Passage], size: int) -> Iterator[list[Passage]]:
-    while part := list(islice(passages, size)):
-        yield part
+def nearest(settings: Encoder, index: ShardIndex, examples: Sequence[Example], k: int) -> Rankings:
+    """Per question the ids of the ``k`` passages nearest to the encoder's own vector of it."""
+    texts = [settings.query_prompt + example.query for example in examples]
+    vectors = open_encoder(settings, accelerator().device).embed(texts, settings.batch_size)
+    found = index.search(vectors, min(k, len(index))).rows
+    return {e.id: [index.ids[row] for row in rows] for e, rows in zip(examples, found, strict=True)}
 
 
-def _digest(part: list[Passage]) -> str:
-    digest = hashlib.sha256()
-    for passage in part:
-        digest.update(f"{passage.id}\0{passage.plain}\0".encode())
-    return digest.hexdigest()
-
-
-def _vectors(
-    encoder: SentenceEncoder, part: list[Passage], config: Config, device: Device
-) -> np.ndarray[Any, Any]:
-    texts = [passage.plain for passage in part]
-    with torch.autocast(device.kind, torch.bfloat16, enabled=config.encoder.autocast):
-        vectors = encoder.embed(texts, config.encoder.batch_size, progress=False)
-    return vectors.astype(np.float16) if config.encoder.half else vectors
+def _digest(part: Sequence[Document]) -> str:
+    content = "".join(f"{passage.id}\0{plain(passage)}\0" for passage in part)
+    return hashlib.sha256(content.encode()).hexdigest()

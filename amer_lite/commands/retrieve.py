@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
-from amer_lite.commands import golds, stages, tasks
+from amer_lite.commands import stages, task
 from amer_lite.commands.config import Config
-from amer_lite.commands.device import Device
-from amer_lite.commands.embed import open_encoder
+from amer_lite.commands.embed import accelerator, nearest
 from amer_lite.commands.train import reader
 from amer_lite.datasets.types import Example, Run
 from amer_lite.evaluation import trec
@@ -17,7 +17,7 @@ from amer_lite.search.retrieve import as_run
 from amer_lite.search.retrieve import retrieve as search
 from amer_lite.search.shards import ShardIndex
 
-UNTRAINED = "untrained"
+Golds = Sequence[Sequence[str]]
 
 
 def retrieve(config: Config, untrained: bool = False) -> str:
@@ -33,47 +33,42 @@ def retrieve(config: Config, untrained: bool = False) -> str:
             split that is not there.
     """
     stages.require(config, "embed" if untrained else "train")
-    device, wanted = Device(), config.retrieve
-    task = tasks.load(config)
-    if wanted.split not in task.dataset.splits:
-        raise ValueError(
-            f"[retrieve] split {wanted.split!r} is unknown; the splits are "
-            f"{', '.join(task.dataset.splits)}"
-        )
-    examples = list(task.dataset.splits[wanted.split])
-    index = ShardIndex(Path(config.folder) / "embeddings", device=device.name)
-    name = f"{wanted.split}-{UNTRAINED}" if untrained else wanted.split
+    device, folder, wanted = accelerator().device, Path(config.folder), config.retrieve
+    loaded = task.load(config)
+    if wanted.split not in (splits := loaded.dataset.splits):
+        known = ", ".join(splits)
+        raise ValueError(f"retrieve.split {wanted.split!r} is unknown; the splits are {known}")
+    examples = splits[wanted.split]
+    index = ShardIndex(folder / "embeddings", device=device)
     if untrained:
-        encoder = open_encoder(config, device)
-        run = Run(golds.nearest(config, encoder, index, examples, wanted.k))
+        name, vectors = f"{wanted.split}-untrained", "the encoder's own vector"
+        run = Run(nearest(config.encoder, index, examples, wanted.k))
     else:
-        model = AMER.load(Path(config.folder) / "model", device.name)
-        prefix = reader(config)([example.query for example in examples])
+        name, vectors = wanted.split, f"{wanted.m} vector(s)"
+        model = AMER.load(folder / "model", device)
+        prefix = reader(config.lm, config.states)([example.query for example in examples])
         merged = search(
-            model,
-            index,
-            prefix,
-            m=wanted.m,
-            k=wanted.k,
-            merge=wanted.merge,
-            depth=wanted.depth,
-            tau=config.tau,
-        )
+            model, index, prefix, m=wanted.m, k=wanted.k,
+            merge=wanted.merge, depth=wanted.depth, tau=config.tau,
+        )  # fmt: skip
         run = as_run(merged, index, examples)
-    if task.answers is not None:
-        examples = golds.judged(task, examples, run.rankings)
-    runs = Path(config.folder) / "runs"
-    golds_as_words = [
-        Example(_word(e.id), e.query, [[*map(_word, answer)] for answer in e.golds])
-        for e in examples
+    golds: dict[str, Golds] = {example.id: example.golds for example in examples}
+    if loaded.answers is not None:  # the name stands for all others: an answer not found is missed
+        golds = {
+            query: [[f"answer-{n}-of-{query}", *docs] for n, docs in enumerate(found, start=1)]
+            for query, found in loaded.holders(run.rankings).items()
+        }
+    judged = [
+        Example(_word(query), query, [[*map(_word, docs)] for docs in answers])
+        for query, answers in golds.items()
     ]
     rankings = {_word(query): [*map(_word, docs)] for query, docs in run.rankings.items()}
-    trec.write_qrels(runs / f"{name}.qrels", golds_as_words)
-    trec.write_run(runs / f"{name}.trec", Run(rankings), tag=name)
+    written = folder / "runs" / f"{name}.trec"
+    trec.write_qrels(written.with_suffix(".qrels"), judged)
+    trec.write_run(written, Run(rankings), tag=name)
     if not untrained:
         stages.finish(config, "retrieve", queries=len(examples))
-    vectors = f"{wanted.m} vector(s)" if not untrained else "the encoder's own vector"
-    return f"{len(examples):,} questions with {vectors}: {runs / name}.trec"
+    return f"{len(examples):,} questions with {vectors}: {written}"
 
 
 def _word(name: str) -> str:

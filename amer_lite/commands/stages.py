@@ -10,56 +10,41 @@ from amer_lite.storage import load_bundle, save_bundle
 
 Stage = Literal["embed", "train", "retrieve"]
 _KIND = "amer-lite/stage-1"
-_SECTIONS: dict[Stage, tuple[str, ...]] = {
-    "embed": ("data", "encoder"),
-    "train": ("data", "encoder", "lm", "lora", "states", "train"),
-    "retrieve": ("data", "encoder", "lm", "lora", "states", "train", "retrieve"),
-}
+_EMBED = ("data", "encoder")
+_TRAIN = (*_EMBED, "lm", "lora", "states", "train")
+_SECTIONS = {"embed": _EMBED, "train": _TRAIN, "retrieve": (*_TRAIN, "retrieve")}
 
 
 def finish(config: Config, stage: Stage, **facts: Any) -> None:
     """Note that ``stage`` is done, with its settings and some facts for those who look."""
-    settings = config.sections(*_SECTIONS[stage])
-    save_bundle(_place(config.folder, stage), _KIND, {"settings": settings, "facts": facts}, {})
+    noted = {"settings": config.sections(*_SECTIONS[stage]), "facts": facts}
+    save_bundle(Path(config.folder) / "stages" / stage, _KIND, noted, {})
+
+
+def noted(folder: str | Path, stage: Stage) -> dict[str, Any]:
+    """``settings`` and ``facts`` of :func:`finish`; FileNotFoundError says what to run first."""
+    try:
+        return load_bundle(Path(folder) / "stages" / stage, _KIND)[0]
+    except FileNotFoundError as error:
+        said = f"{folder}: nothing from `{stage}` here; run `{stage}` first"
+        raise FileNotFoundError(said) from error
 
 
 def require(config: Config, stage: Stage) -> None:
-    """Refuse to go on unless ``stage`` is done, and was done with this config.
-
-    Raises:
-        FileNotFoundError: it was not done.
-        ValueError: it was done with other settings; they are named.
-    """
-    try:
-        noted, _ = load_bundle(_place(config.folder, stage), _KIND)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"{config.folder}: nothing from `{stage}` here; run `python -m amer_lite {stage}` first"
-        ) from error
-    if changed := differences(noted["settings"], config.sections(*_SECTIONS[stage])):
+    """Refuse to go on unless ``stage`` is done, and was done with these settings."""
+    old, new = noted(config.folder, stage)["settings"], config.sections(*_SECTIONS[stage])
+    if changed := differences(old, new):
         raise ValueError(
             f"{config.folder}: `{stage}` was run with other settings: {'; '.join(changed)}. Put "
             f"them back, or give the new ones a folder of their own and run `{stage}` there"
         )
 
 
-def facts(folder: str | Path, stage: Stage) -> dict[str, Any]:
-    """What :func:`finish` noted of a run in ``folder``."""
-    return dict(load_bundle(_place(folder, stage), _KIND)[0]["facts"])
-
-
 def differences(old: Any, new: Any, at: str = "") -> list[str]:
-    """In words, where two nested mappings differ; a list and a tuple are alike, as in JSON."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        names = dict.fromkeys([*old, *new])
-        return [
-            words
-            for name in names
-            for words in differences(old.get(name), new.get(name), f"{at}.{name}".lstrip("."))
-        ]
-    old, new = (list(value) if isinstance(value, tuple) else value for value in (old, new))
-    return [] if old == new else [f"{at} was {old!r}, is {new!r}"]
-
-
-def _place(folder: str | Path, stage: Stage) -> Path:
-    return Path(folder) / "stages" / stage
+    """In words, where two values differ that JSON can hold."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return [] if old == new else [f"{at} was {old!r}, is {new!r}"]
+    found = []
+    for name in dict.fromkeys([*old, *new]):
+        found += differences(old.get(name), new.get(name), f"{at}.{name}".lstrip("."))
+    return found

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import math
+import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from amer_lite.commands import golds, stages, tasks
-from amer_lite.commands.config import Config
-from amer_lite.commands.device import Device
-from amer_lite.commands.embed import open_encoder
+from amer_lite.commands import stages, task
+from amer_lite.commands.config import LM, Adapters, Config, Encoder, States, Training
+from amer_lite.commands.embed import accelerator, nearest
+from amer_lite.commands.task import Task
+from amer_lite.datasets.cleaning import distinct_golds
 from amer_lite.datasets.types import Example
 from amer_lite.encoders.prompt import (
     PromptEncoder,
@@ -23,108 +24,128 @@ from amer_lite.encoders.prompt import (
     prompt_ids,
     with_chat_template,
 )
-from amer_lite.evaluation import metrics
 from amer_lite.model.amer import AMER, AMERConfig
+from amer_lite.model.decoder import DecoderConfig
+from amer_lite.model.language_model import LoRA
 from amer_lite.model.prefix import Prefix
-from amer_lite.search.retrieve import as_run, retrieve
+from amer_lite.search.retrieve import evaluator
 from amer_lite.search.shards import ShardIndex
+from amer_lite.storage import write_text
 from amer_lite.training.data import TrainData
 from amer_lite.training.fit import fit
 
-Reader = Callable[[Sequence[str]], Prefix]
+DEPTH = 100  # passages per question in which answers are looked for
 
 
 def train(config: Config) -> str:
     """Train, with checkpoints in ``<folder>/training``, and save the best as ``<folder>/model``.
 
     Raises:
-        FileNotFoundError, ValueError: `embed` was not run, or with other settings; what
-            `amer_lite.training.fit.fit` raises.
+        FileNotFoundError, ValueError: `embed` was not run, or with other settings; a split without
+            a question; what `amer_lite.training.fit.fit` raises.
     """
     stages.require(config, "embed")
-    device = Device()
-    task = tasks.load(config)
-    index = ShardIndex(Path(config.folder) / "embeddings", device=device.name)
-    if task.answers is not None:
-        if device.rank == 0:
-            golds.mine(config, task, index, lambda: open_encoder(config, device))
-        device.wait()
-    examples = golds.trainable(config, task, index)
-    settings, read = config.train, reader(config)
-    data = _data(config, index, examples["train"], read)
-    torch.manual_seed(settings.recipe.seed)
-    model = _model(config, index.dim, data.prefix).to(device.name)
-    steps = settings.epochs * max(1, len(data.golds) // settings.recipe.batch_size)
-    recipe = replace(
-        settings.recipe, steps=steps, evaluate_every=math.ceil(steps / settings.evaluations)
+    processes, folder, settings = accelerator(), Path(config.folder), config.train
+    loaded = task.load(config)
+    index = ShardIndex(folder / "embeddings", device=processes.device)
+    splits = [loaded.dataset.splits[name] for name in ("train", "dev")]
+    asked = [example for part in splits for example in part]
+    if loaded.answers is None:
+        golds, least = _indexed(asked, index), 1
+    else:
+        with processes.main_process_first():  # the others find its file
+            golds = _mined(folder / "golds.json", loaded, asked, index, config.encoder)
+        least = config.data.least
+    known, dev = (
+        [Example(e.id, e.query, golds[e.id]) for e in part if len(golds[e.id]) >= least]
+        for part in splits
+    )
+    if not known or not dev:
+        raise ValueError(f"no question of train or dev has golds among the {len(index):,} passages")
+    read = reader(config.lm, config.states)
+    data = _data(known, read([example.query for example in known]), index, settings)
+    torch.manual_seed(settings.seed)
+    model = _model(config.lm, config.lora, config.states, data.prefix, index.dim)
+    recipe = settings.recipe(len(data.golds))
+    score = evaluator(
+        index,
+        read([example.query for example in dev]),
+        dev,
+        m=config.retrieve.m,
+        k=settings.k,
+        merge=config.retrieve.merge,
+        tau=config.tau,
     )
     history = fit(
-        model,
+        model.to(processes.device),
         data,
         recipe,
-        _score(config, index, examples["dev"], read),
-        folder=Path(config.folder) / "training",
+        score,
+        folder=folder / "training",
         progress=sys.stderr.isatty(),
-        accelerator=device.accelerator,
+        accelerator=processes,
     )
     best = max(history, key=lambda past: past.score)
-    if device.rank == 0:
-        model.save(Path(config.folder) / "model")
+    if processes.is_main_process:
+        model.save(folder / "model")
         stages.finish(config, "train", best_step=best.step, dev_recall=best.score)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     return (
-        f"{len(data.golds):,} questions, {steps:,} steps, {trained:,} weights trained; best on dev "
-        f"at step {best.step:,}: Recall@{settings.k} {best.score:.4f}"
+        f"{len(data.golds):,} questions, {recipe.steps:,} steps, {trained:,} weights trained; best "
+        f"on dev at step {best.step:,}: Recall@{settings.k} {best.score:.4f}"
     )
 
 
-def reader(config: Config) -> Reader:
+def reader(lm: LM, states: States | None) -> Callable[[Sequence[str]], Prefix]:
     """Turns queries into what the model reads: token ids, or a language model's frozen states."""
-    lm, states = config.lm, config.states
     if states is None:
         tokenizer = open_tokenizer(lm.name)
         prompt = with_chat_template(tokenizer, lm.prompt) if lm.chat else lm.prompt
         return lambda queries: prompt_ids(tokenizer, prompt, queries)
-    return PromptEncoder(
-        lm.name, prompt=lm.prompt, chat=lm.chat, layers=states.layers, last=states.last
-    ).token_states
+    layers, last = states.layers, states.last
+    encoder = PromptEncoder(lm.name, prompt=lm.prompt, chat=lm.chat, layers=layers, last=last)
+    return encoder.token_states
+
+
+def _indexed(asked: Sequence[Example], index: ShardIndex) -> dict[str, list[list[str]]]:
+    """Golds by question that the index has: a proof may stand in no passage."""
+    rows = index.known(doc for example in asked for doc in example.gold_ids)
+    kept = {e.id: [[doc for doc in docs if doc in rows] for docs in e.golds] for e in asked}
+    return {query: [docs for docs in answers if docs] for query, answers in kept.items()}
+
+
+def _mined(
+    path: Path, loaded: Task, asked: Sequence[Example], index: ShardIndex, encoder: Encoder
+) -> dict[str, list[list[str]]]:
+    """Golds by question where the data have answer strings; they are kept in the file ``path``.
+
+    The gold of an answer is the first passage with one of its strings among the 100 nearest to the
+    question, by the untrained encoder.
+    """
+    if not path.exists():
+        found = loaded.holders(nearest(encoder, index, asked, DEPTH))
+        first = {query: [docs[:1] for docs in part if docs] for query, part in found.items()}
+        write_text(path, json.dumps(first))
+    mined = json.loads(path.read_text(encoding="utf-8"))
+    return {query: distinct_golds(answers)[0] for query, answers in mined.items()}
 
 
 def _data(
-    config: Config, index: ShardIndex, examples: Sequence[Example], read: Reader
+    examples: Sequence[Example], prefix: Prefix, index: ShardIndex, settings: Training
 ) -> TrainData:
-    """Training questions against their golds and a pool of other passages: never all of them."""
+    """Questions, their answers' first golds, and a pool of other passages: never all of them."""
     rows = index.known(doc for example in examples for doc in example.gold_ids)
-    targets = golds.targets(examples, rows)
-    drawn = golds.pool(index, config.train.pool, config.train.recipe.seed)
-    used = np.unique(np.concatenate([drawn, *map(np.asarray, targets)]).astype(np.int64))
-    return TrainData(
-        read([example.query for example in examples]),
-        [np.searchsorted(used, answers).tolist() for answers in targets],
-        torch.from_numpy(index.vectors(used)),
-    )
+    targets = [[*dict.fromkeys(rows[docs[0]] for docs in e.golds)] for e in examples]
+    rng = np.random.default_rng(settings.seed)
+    pool = rng.choice(len(index), min(settings.pool, len(index)), replace=False)
+    used = np.unique(np.concatenate([pool, *targets]).astype(np.int64))
+    answers = [np.searchsorted(used, own).tolist() for own in targets]
+    return TrainData(prefix, answers, torch.from_numpy(index.vectors(used)))
 
 
-def _model(config: Config, dim: int, prefix: Prefix) -> AMER:
-    if config.states is not None:
-        return AMER(AMERConfig(dim, decoder=config.states.decoder(prefix.values.shape[2])))
-    assert config.lora is not None
-    lm, _ = open_lm(config.lm.name)
-    return AMER.from_lm(lm, dim, lora=config.lora.on(config.lm.name))
-
-
-def _score(
-    config: Config, index: ShardIndex, examples: Sequence[Example], read: Reader
-) -> Callable[[AMER], float]:
-    """Recall on dev, searching the whole corpus."""
-    prefix = read([example.query for example in examples])
-    wanted = config.retrieve
-
-    def score(model: AMER) -> float:
-        merged = retrieve(
-            model, index, prefix, m=wanted.m, k=config.train.k, merge=wanted.merge, tau=config.tau
-        )
-        run = as_run(merged, index, examples)
-        return float(metrics.recall(run, examples, config.train.k).mean())
-
-    return score
+def _model(lm: LM, lora: Adapters | None, states: States | None, prefix: Prefix, dim: int) -> AMER:
+    if states is not None:
+        sizes = (states.width, states.depth, states.heads, states.dropout)
+        return AMER(AMERConfig(dim, decoder=DecoderConfig(prefix.values.shape[2], *sizes)))
+    assert lora is not None
+    return AMER.from_lm(open_lm(lm.name)[0], dim, lora=LoRA(base=lm.name, **asdict(lora)))

@@ -21,93 +21,87 @@ SHARD = 1024  # texts per cache file
 Cache = str | Path | Literal[False] | None  # a folder, none, or the user's
 
 
-class Rows(NamedTuple):
+class Ragged(NamedTuple):
     """Vectors of n texts, end to end: ``values`` (ΣL, dim) float32, ``lengths`` (n,) int64."""
 
     values: np.ndarray
     lengths: np.ndarray
 
+    @classmethod
+    def of(cls, pieces: Sequence[np.ndarray]) -> Ragged:
+        return cls(np.concatenate(pieces), np.array([len(piece) for piece in pieces], np.int64))
 
-def rows_of(
+    def padded(self) -> Prefix:
+        """(n, L, dim) with zeros on the right, L the most vectors of a text; mask (n, L)."""
+        lengths = torch.from_numpy(self.lengths)
+        mask = torch.arange(int(lengths.max())) < lengths[:, None]
+        values = torch.zeros(*mask.shape, self.values.shape[1])
+        values[mask] = torch.from_numpy(self.values)
+        return Prefix(values, mask)
+
+
+def encode_cached(
     texts: Sequence[str],
-    compute: Callable[[list[str]], Rows],
+    encode: Callable[[list[str], int], Ragged],
+    batch_size: int,
+    progress: bool,
     *,
     cache: Cache,
     kind: str,
     model: str,
-    progress: bool,
-) -> list[Rows]:
-    """``compute`` of all texts, shard by shard; shards that are on disk are not computed again.
+) -> Ragged:
+    """``encode`` of all texts, shard by shard; shards that are on disk are not encoded again.
 
-    A shard's key is the content of its texts, so that a killed run continues where it stopped, and
-    a text that changes costs one shard.
+    A shard's key is the content of its texts, the ``kind`` of result and the fingerprint of the
+    ``model``, so that a killed run continues where it stopped, and a changed text costs one shard.
 
     Args:
         texts: at least one, none of them blank.
-        compute: called with up to 1,024 texts.
-        cache: folder of the files, False for none; None is the user's cache folder.
-        kind: what is computed; part of the key and of the file's name.
-        model: fingerprint of what computes it; part of the key.
-        progress: show a bar while more than one shard has to be computed.
+        encode: called with up to 1,024 texts and ``batch_size``.
+        batch_size: texts per forward pass.
+        progress: show a bar while more than one shard has to be encoded.
 
     Raises:
-        ValueError: no texts, a bare str, an item that is not a str or is blank.
+        ValueError: no texts, a bare str, an item that is not a str or is blank, batch_size < 1.
     """
-    texts = _checked(texts)
-    folder = cache_folder() / "encoders" if cache is None else cache and Path(cache)
-    parts = [texts[start : start + SHARD] for start in range(0, len(texts), SHARD)]
-    files = [_file(folder, kind, model, part) if folder else None for part in parts]
-    shards = [_read(file, len(part)) for file, part in zip(files, parts, strict=True)]
-    missing = [i for i, shard in enumerate(shards) if shard is None]
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be ≥ 1, got {batch_size}")
+    if isinstance(texts, str) or not len(texts):
+        raise ValueError(f"texts: {texts!r}; pass a list of at least one text")
+    for i, text in enumerate(texts):
+        if not isinstance(text, str) or not text.strip():
+            raise ValueError(f"texts[{i}]: {text!r}; expected a str that is not blank")
+    folder = cache_folder() / "encoders" if cache is None else Path(cache or "")
+    parts = [list(texts[start : start + SHARD]) for start in range(0, len(texts), SHARD)]
+    files = [folder / _name(kind, model, part) for part in parts]
+    kept = [_read(*item) if cache is not False else None for item in zip(files, parts, strict=True)]
+    missing = [i for i, shard in enumerate(kept) if shard is None]
     silent = not progress or len(missing) < 2
     for i in tqdm(missing, desc="encoding", unit="shard", leave=False, disable=silent):
-        shards[i] = rows = compute(parts[i])
-        if file := files[i]:
-            with atomic_path(file) as staged, staged.open("wb") as stream:
-                np.savez(stream, values=rows.values, lengths=rows.lengths)
-    return [shard for shard in shards if shard is not None]
+        kept[i] = shard = encode(parts[i], batch_size)
+        if cache is not False:
+            with atomic_path(files[i]) as staged, staged.open("wb") as stream:
+                np.savez(stream, **shard._asdict())
+    shards = [shard for shard in kept if shard is not None]
+    return Ragged(*(np.concatenate(arrays) for arrays in zip(*shards, strict=True)))
 
 
-def as_prefix(shards: Sequence[Rows]) -> Prefix:
-    """Padded on the right with zeros: values (N, L, dim), L the longest text's number of rows."""
-    lengths = torch.from_numpy(np.concatenate([shard.lengths for shard in shards]))
-    mask = torch.arange(int(lengths.max())) < lengths[:, None]
-    states = torch.from_numpy(np.concatenate([shard.values for shard in shards]))
-    values = torch.zeros(*mask.shape, states.shape[1])
-    values[mask] = states
-    return Prefix(values, mask)
-
-
-def _file(folder: Path, kind: str, model: str, texts: list[str]) -> Path:
+def _name(kind: str, model: str, texts: list[str]) -> str:
     content = json.dumps([model, kind, *texts]).encode()
-    return folder / f"{kind}-{hashlib.sha256(content).hexdigest()}.npz"
+    return f"{kind}-{hashlib.sha256(content).hexdigest()}.npz"
 
 
-def _read(file: Path | None, count: int) -> Rows | None:
-    """A shard of ``count`` texts from the cache; None if it is not there or not sound."""
-    if file is None or not file.exists():
+def _read(file: Path, texts: list[str]) -> Ragged | None:
+    """A shard from the cache; None if it is not there or not sound."""
+    if not file.exists():
         return None
     try:
         with file.open("rb") as stream, np.load(stream) as arrays:  # a zip: checks CRCs
-            rows = Rows(arrays["values"], arrays["lengths"])
-        if len(rows.lengths) != count or len(rows.values) != rows.lengths.sum():
-            raise ValueError(f"arrays of shapes {rows.values.shape}, {rows.lengths.shape}")
+            shard = Ragged(arrays["values"], arrays["lengths"])
+        if len(shard.lengths) != len(texts) or len(shard.values) != shard.lengths.sum():
+            raise ValueError(f"arrays of shapes {shard.values.shape}, {shard.lengths.shape}")
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        message = f"{file}: not a sound cache file ({error}); {count} texts are encoded again"
+        message = f"{file}: not a sound cache file ({error}); {len(texts)} texts are encoded again"
         warnings.warn(message, RuntimeWarning, stacklevel=4)
         return None
-    return rows
-
-
-def _checked(texts: Sequence[str]) -> list[str]:
-    if isinstance(texts, str):
-        raise ValueError(f"texts: a single str {texts!r}; pass a list of texts")
-    texts = list(texts)
-    if not texts:
-        raise ValueError("texts: empty; pass at least one text")
-    for i, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise ValueError(f"texts[{i}]: {text!r} is a {type(text).__name__}; expected a str")
-        if not text.strip():
-            raise ValueError(f"texts[{i}]: blank text {text!r}; drop it or give it words")
-    return texts
+    return shard

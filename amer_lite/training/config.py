@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 
-from amer_lite.model.prefix import Feedback
-from amer_lite.training.matching import Pairing
-
+# As in prefix and matching, which import torch: a slip in a config shows without it.
+Feedback = Literal["predicted", "gold", "scheduled", "matched"]
+Pairing = Literal["hungarian", "complete", "coverage", "ordered"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import sparse
 
-from amer_lite.encoders.cache import SHARD, Cache, Rows, rows_of
+from amer_lite.encoders.cache import SHARD, Cache, Ragged, encode_cached
 from amer_lite.encoders.hub import packaged, quiet
 from amer_lite.encoders.prompt import DEFAULT, PromptEncoder
 from amer_lite.encoders.sentence import SentenceEncoder
@@ -192,23 +192,23 @@ class PooledStates:
 
     def __call__(self, texts: Sequence[str]) -> Scores:
         """(N ≥ 2, d), L2-normalised."""
-        shards = rows_of(
+        vectors = encode_cached(
             texts,
             self._pooled,
+            64,
+            True,
             cache=self._cache,
             kind="pooled_states",
             model=self._reader.fingerprint,
-            progress=True,
-        )
-        vectors = np.concatenate([shard.values for shard in shards])
+        ).values
         return _unit_rows(vectors - vectors.mean(0))
 
-    def _pooled(self, texts: list[str]) -> Rows:
+    def _pooled(self, texts: list[str], batch_size: int) -> Ragged:
         pooled = np.zeros((len(texts), self._reader.dim), np.float32)
-        for batch in _by_length(texts, 64):
+        for batch in _by_length(texts, batch_size):
             states, mask = self._reader.token_states([texts[i] for i in batch])
             pooled[batch] = (states.sum(1) / mask.sum(1, keepdim=True)).numpy()
-        return Rows(pooled, np.ones(len(texts), np.int64))
+        return Ragged(pooled, np.ones(len(texts), np.int64))
 
 
 def static_embed(texts: Sequence[str]) -> NDArray[np.float32]:

@@ -23,8 +23,8 @@ import torch
 from amer_book.records import Ledger, Record
 from amer_lite.__main__ import main as amer_lite
 from amer_lite.commands import stages
+from amer_lite.commands.config import read
 from amer_lite.commands.evaluate import measure
-from amer_lite.commands.reading import read
 from amer_lite.storage import cache_folder, write_text
 
 CONFIG = Path(__file__).parents[2] / "data" / "configs" / "words.toml"
@@ -159,7 +159,7 @@ def percent(record: Record) -> Record:
 
 
 def dev_recall(folder: Path) -> float:
-    return float(stages.facts(folder, "train")["dev_recall"])
+    return float(stages.noted(folder, "train")["facts"]["dev_recall"])
 
 
 def main() -> None:

@@ -1,0 +1,120 @@
+"""The questions of a run with their golds, and the passages that are searched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import chain
+from json import dumps
+from pathlib import Path
+
+from amer_lite.commands import corpus
+from amer_lite.commands.config import Config, Data
+from amer_lite.datasets import ambigqa, files, qampari, wordnet
+from amer_lite.datasets.audit import audit as inspect
+from amer_lite.datasets.cleaning import Answers, mentions
+from amer_lite.datasets.files import Document, Query, by_split, read_jsonl
+from amer_lite.datasets.splits import normalise_text, split
+from amer_lite.datasets.types import Dataset
+
+SAMPLE = 100_000  # passages that are no golds, for the audit
+Rankings = Mapping[str, Sequence[str]]  # passages by question
+DEV = {"train": 0.9, "dev": 0.1}  # of the training questions, where the files have no dev
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the commands work on.
+
+    Attributes:
+        dataset: questions and golds; its corpus holds the golds and a sample of other passages.
+        answers: answer strings by query id. If given, a passage is right if it holds one of them,
+            and the golds of ``dataset`` are not passages of the corpus.
+        report: what a loader left out or repaired.
+        pattern: of the files with the passages; "" if the corpus of ``dataset`` is all.
+    """
+
+    dataset: Dataset
+    answers: Mapping[str, Answers] | None
+    report: str
+    pattern: str
+
+    def passages(self) -> Iterator[Document]:
+        """All passages that are searched, one after another."""
+        if self.pattern:
+            return corpus.read(self.pattern)
+        return (Document(id=doc, text=text) for doc, text in self.dataset.corpus.items())
+
+    def holders(self, found: Rankings) -> dict[str, list[list[str]]]:
+        """Per question and answer those of the found passages that hold one of its strings."""
+        assert self.answers is not None
+        needed = {doc for docs in found.values() for doc in docs}
+        texts = {one.id: corpus.plain(one) for one in self.passages() if one.id in needed}
+        return {
+            query: [[doc for doc in docs if mentions(texts[doc], a)] for a in self.answers[query]]
+            for query, docs in found.items()
+        }
+
+
+def audit(config: Config) -> tuple[str, bool]:
+    """What was repaired and what was found in the data, and whether they are fit for figures."""
+    task = load(config)
+    found = inspect(task.dataset)
+    return f"{task.report}\n{found}".strip(), found.clean
+
+
+def load(config: Config) -> Task:
+    """The task of a config; FileNotFoundError and ValueError name file and line."""
+    data, answers, report = config.data, None, ""
+    limits = (data.least, data.most)
+    if data.set == "wordnet":
+        dataset = wordnet.load(*limits, data.documents, data.seed)
+    elif data.set == "files":
+        dataset, report = _files(data)
+    elif data.set == "ambigqa":
+        dataset, strings, repairs = ambigqa.load(data.queries, *limits, seed=data.seed)
+        answers, report = strings if data.corpus else None, str(repairs)
+    else:
+        pages = _pages(config) if data.corpus else None
+        dataset, _, repairs = qampari.load(data.queries, pages, *limits, seed=data.seed)
+        report = str(repairs)
+    if "dev" not in dataset.splits:  # cut from train; questions that are alike stay together
+        splits = {**dataset.splits, **split(dataset.splits["train"], DEV, data.seed)}
+        dataset = Dataset(dataset.name, dataset.corpus, splits, dataset.source)
+    return Task(dataset, answers, report, data.corpus)
+
+
+def _files(data: Data) -> tuple[Dataset, str]:
+    """A user's own questions over the golds and a sample of their passages; what was repaired."""
+    golds = {
+        doc
+        for path in by_split(data.queries).values()
+        for _, query in read_jsonl(path, Query)
+        for doc in chain.from_iterable(query.golds)
+    }
+    selected = corpus.select(data.corpus, lambda one: one.id in golds, SAMPLE, data.seed)
+    odd = [sum(map(corpus.is_odd, part)) for part in selected]
+    report = f"white space made plain in {odd[0]:,} golds and {odd[1]:,} other passages"
+    texts = {one.id: corpus.plain(one) for one in chain.from_iterable(selected)}
+    return files.load(texts, data.queries, seed=data.seed), report
+
+
+def _pages(config: Config) -> Path:
+    """Of QAMPARI's chunks those of the pages that prove an answer, and a sample of the others."""
+    data = config.data
+    key = sha256(dumps(config.sections("data"), sort_keys=True).encode()).hexdigest()[:12]
+    path = Path(config.folder) / "data" / f"pages-{key}.jsonl.gz"
+    if not path.exists():
+        titles = {
+            normalise_text(proof.title)
+            for file in by_split(data.queries).values()
+            for _, question in read_jsonl(file, qampari.Question)
+            for answer in question.answer_list
+            for proof in answer.proof
+        }
+        selected = corpus.select(
+            data.corpus, lambda one: normalise_text(one.title or "") in titles, SAMPLE, data.seed
+        )
+        corpus.write(path, chain.from_iterable(selected))
+    return path
