@@ -19,7 +19,8 @@ from amer_lite.evaluation import metrics, trec
 from amer_lite.search import retrieve as search
 from amer_lite.search.shards import ShardIndex
 from tests.test_ambigqa import row as ambigqa_row
-from tests.test_qampari import chunk, topic, write
+from tests.test_files import jsonl
+from tests.test_qampari import chunk, topic
 from tests.tiny_lm import save_tiny_lm
 
 NAMES = [f"{first}{second}" for first in ("Al", "Be", "Co", "Du") for second in "abcdefgh"]
@@ -51,15 +52,15 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("files")
     rows = [topic(f"{i}__wikidata_simple__train", name) for i, name in enumerate(NAMES)]
     for name, part in (("train", rows[:20]), ("dev", rows[20:26]), ("test", rows[26:])):
-        write(folder / f"{name}.jsonl", part)
+        jsonl(folder / f"{name}.jsonl", part)
     pages = [
         chunk(f"{name} {i}", f"{name} {i} was made by {name} works. It is known.")
         for name in NAMES
         for i in range(5)
     ]
     others = [chunk(f"Other {i}", f"Nobody made number {i}.") for i in range(40)]
-    write(folder / "chunks-0.jsonl", pages)
-    write(folder / "chunks-1.jsonl", others)
+    jsonl(folder / "chunks-0.jsonl", pages)
+    jsonl(folder / "chunks-1.jsonl", others)
     save_tiny_lm(folder / "lm", ["What", "was", "made", "by", "works", "?", *NAMES])
     (folder / "qampari.toml").write_text(
         f"""
@@ -308,7 +309,7 @@ def own(files: Path, tmp_path: Path) -> Path:
         {"query": name, "golds": [f"d{i}", f"d{i + 32}"], "split": splits[i]}
         for i, name in enumerate(NAMES)
     ]
-    write(tmp_path / "queries.jsonl", rows)
+    jsonl(tmp_path / "queries.jsonl", rows)
     config = tmp_path / "own.toml"
     config.write_text(OWN.format(at=tmp_path, files=files, recipe=RECIPE))
     return config
