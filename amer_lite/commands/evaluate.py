@@ -38,17 +38,13 @@ def evaluate(config: Config, against: str | Path | None = None) -> str:
 def measure(
     run: Path, settings: Evaluation, against: str | Path | None = None
 ) -> list[dict[str, Any]]:
-    """One record per measure and depth: value and interval, and difference and p if there is one.
+    """One record per measure and depth: value and interval, difference and p ``against`` another.
 
-    Args:
-        run: a ``.trec`` file with its ``.qrels`` beside it.
-        settings: what to measure.
-        against: another run over the same questions. MRecall is compared by the exact McNemar
-            test, all else by sign flips.
+    A run is a ``.trec`` file with its ``.qrels`` beside it. MRecall is compared by the exact
+    McNemar test, all else by sign flips.
 
     Raises:
-        FileNotFoundError, ValueError: a file that is missing or malformed; runs over other
-            questions.
+        FileNotFoundError, ValueError: a file is missing or malformed; runs over other questions.
     """
     examples, found = _read(run)
     if against is not None:

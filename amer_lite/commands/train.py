@@ -17,13 +17,7 @@ from amer_lite.commands.embed import accelerator, nearest
 from amer_lite.commands.task import Task
 from amer_lite.datasets.cleaning import distinct_golds
 from amer_lite.datasets.types import Example
-from amer_lite.encoders.prompt import (
-    PromptEncoder,
-    open_lm,
-    open_tokenizer,
-    prompt_ids,
-    with_chat_template,
-)
+from amer_lite.encoders import prompt
 from amer_lite.model.amer import AMER, AMERConfig
 from amer_lite.model.decoder import DecoderConfig
 from amer_lite.model.language_model import LoRA
@@ -42,19 +36,19 @@ def train(config: Config) -> str:
 
     Raises:
         FileNotFoundError, ValueError: `embed` was not run, or with other settings; a split without
-            a question; what `amer_lite.training.fit.fit` raises.
+            a question; what `fit` raises.
     """
     stages.require(config, "embed")
     processes, folder, settings = accelerator(), Path(config.folder), config.train
     loaded = task.load(config)
     index = ShardIndex(folder / "embeddings", device=processes.device)
     splits = [loaded.dataset.splits[name] for name in ("train", "dev")]
-    asked = [example for part in splits for example in part]
+    every = [example for part in splits for example in part]
     if loaded.answers is None:
-        golds, least = _indexed(asked, index), 1
+        golds, least = _indexed(every, index), 1
     else:
         with processes.main_process_first():  # the others find its file
-            golds = _mined(folder / "golds.json", loaded, asked, index, config.encoder)
+            golds = _mined(folder / "golds.json", loaded, every, index, config.encoder)
         least = config.data.least
     known, dev = (
         [Example(e.id, e.query, golds[e.id]) for e in part if len(golds[e.id]) >= least]
@@ -66,25 +60,13 @@ def train(config: Config) -> str:
     data = _data(known, read([example.query for example in known]), index, settings)
     torch.manual_seed(settings.seed)
     model = _model(config.lm, config.lora, config.states, data.prefix, index.dim)
-    recipe = settings.recipe(len(data.golds))
+    model, recipe = model.to(processes.device), settings.recipe(len(data.golds))
+    asked, merge = read([example.query for example in dev]), config.retrieve.merge
     score = evaluator(
-        index,
-        read([example.query for example in dev]),
-        dev,
-        m=config.retrieve.m,
-        k=settings.k,
-        merge=config.retrieve.merge,
-        tau=config.tau,
+        index, asked, dev, m=config.retrieve.m, k=settings.k, merge=merge, tau=config.tau
     )
-    history = fit(
-        model.to(processes.device),
-        data,
-        recipe,
-        score,
-        folder=folder / "training",
-        progress=sys.stderr.isatty(),
-        accelerator=processes,
-    )
+    path, bar = folder / "training", sys.stderr.isatty()
+    history = fit(model, data, recipe, score, folder=path, progress=bar, accelerator=processes)
     best = max(history, key=lambda past: past.score)
     if processes.is_main_process:
         model.save(folder / "model")
@@ -99,12 +81,12 @@ def train(config: Config) -> str:
 def reader(lm: LM, states: States | None) -> Callable[[Sequence[str]], Prefix]:
     """Turns queries into what the model reads: token ids, or a language model's frozen states."""
     if states is None:
-        tokenizer = open_tokenizer(lm.name)
-        prompt = with_chat_template(tokenizer, lm.prompt) if lm.chat else lm.prompt
-        return lambda queries: prompt_ids(tokenizer, prompt, queries)
-    layers, last = states.layers, states.last
-    encoder = PromptEncoder(lm.name, prompt=lm.prompt, chat=lm.chat, layers=layers, last=last)
-    return encoder.token_states
+        tokenizer = prompt.open_tokenizer(lm.name)
+        text = prompt.with_chat_template(tokenizer, lm.prompt) if lm.chat else lm.prompt
+        return lambda queries: prompt.prompt_ids(tokenizer, text, queries)
+    return prompt.PromptEncoder(
+        lm.name, prompt=lm.prompt, chat=lm.chat, layers=states.layers, last=states.last
+    ).token_states
 
 
 def _indexed(asked: Sequence[Example], index: ShardIndex) -> dict[str, list[list[str]]]:
@@ -148,4 +130,4 @@ def _model(lm: LM, lora: Adapters | None, states: States | None, prefix: Prefix,
         sizes = (states.width, states.depth, states.heads, states.dropout)
         return AMER(AMERConfig(dim, decoder=DecoderConfig(prefix.values.shape[2], *sizes)))
     assert lora is not None
-    return AMER.from_lm(open_lm(lm.name)[0], dim, lora=LoRA(base=lm.name, **asdict(lora)))
+    return AMER.from_lm(prompt.open_lm(lm.name)[0], dim, lora=LoRA(base=lm.name, **asdict(lora)))

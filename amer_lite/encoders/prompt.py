@@ -37,12 +37,8 @@ def open_lm(
     4-bit weights are unpacked once, to 540 MB in the user's cache folder. Without the package the
     hub's weights are taken, of which those are a rounding.
 
-    Args:
-        name: the default, or a hub name or folder that ``AutoModelForCausalLM`` opens.
-        device: where the model goes.
-
-    Returns:
-        the model, in eval mode, every weight trainable; the tokenizer, padding on the right.
+    ``name`` is the default, or a hub name or folder that ``AutoModelForCausalLM`` opens. The model
+    is in eval mode, every weight trainable; the tokenizer pads on the right.
 
     Raises:
         FileNotFoundError: the model is not on this machine and cannot be fetched.
@@ -148,8 +144,7 @@ class PromptEncoder:
         fingerprint: digest of weights, tokenizer and settings.
 
     Raises:
-        FileNotFoundError: the model is not on this machine and cannot be fetched.
-        ValueError: a layer that is not there, last < 1.
+        FileNotFoundError, ValueError: as for :func:`open_lm`; a layer that is not there, last < 1.
     """
 
     def __init__(
