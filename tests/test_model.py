@@ -310,7 +310,6 @@ def test_broken_checkpoints_are_refused(tmp_path: Path) -> None:
         (lambda a: DecoderConfig(20, layers=0), "layers\n"),
         (lambda a: DecoderConfig(20, width=10), r"width 10 must be a multiple of 2 × heads \(6\)"),
         (lambda a: DecoderConfig(20, dropout=1.0), "dropout\n"),
-        (lambda a: DecoderConfig(20, depth=1), "depth\n"),
     ],
 )
 def test_bad_input_is_named(call: Callable[[AMER], object], message: str) -> None:

@@ -120,7 +120,7 @@ class AMER(nn.Module):
         generator: torch.Generator | None = None,
         check: bool = True,
     ) -> Tensor:
-        """Emit m vectors with gradients; ``feedback`` decides what goes back in after each.
+        """Emit m vectors with gradients; ``feedback`` decides what is read after each.
 
         * ``predicted``: the emitted vector, as in inference. Gradients flow through it.
         * ``gold``: teacher forcing, gold i after step i. One parallel pass.

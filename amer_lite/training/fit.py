@@ -37,12 +37,11 @@ def fit(
     """Train ``model`` in place and leave it with the weights of its best evaluation.
 
     Every random choice of step t depends on (seed, t) alone, so a run that was killed and started
-    again with the same ``folder`` gives the same numbers as one that was not. The caller's random
-    state is left as it was.
+    again with the same ``folder`` gives the same numbers. The caller's random state is left alone.
 
     Under ``accelerate launch`` every process calls this with the same arguments. Each computes its
-    share of the parts of a batch, gradients are summed, and all of them take the same step; the
-    first one evaluates and writes. The number of processes changes nothing but rounding.
+    share of a batch's parts, gradients are summed, and all take the same step; the first evaluates
+    and writes. The number of processes changes nothing but rounding.
 
     Args:
         model: on its device; trained in its current dtype.
@@ -71,7 +70,9 @@ def fit(
     model.check(data.prefix)
     batches = Batches(data, config)
     model.train()
-    groups = _decay_matrices(model, config.weight_decay)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    groups = [{"params": [p for p in trained if p.ndim >= 2], "weight_decay": config.weight_decay}]
+    groups += [{"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=config.epsilon)
     history: list[Checkpoint] = []
     best, run = snapshot(model), {}
@@ -98,7 +99,7 @@ def fit(
                 loss.backward()
                 total += loss.detach()
             if accelerator is not None and processes > 1:
-                gradients = [p.grad for p in model.parameters() if p.grad is not None]
+                gradients = [p.grad for p in trained if p.grad is not None]
                 for value in [total, *gradients]:
                     value.copy_(accelerator.reduce(value, "sum"))
             losses.append(total.item())
@@ -161,14 +162,6 @@ def _schedule(config: TrainConfig, step: int) -> float:
     if step < warm:
         return (step + 1) / warm
     return (config.steps - step) / max(1, config.steps - warm)
-
-
-def _decay_matrices(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    trained = [p for p in model.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
-    ]
 
 
 def _evaluate(model: AMER, evaluate: Callable[[AMER], float]) -> float:

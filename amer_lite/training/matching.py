@@ -26,7 +26,7 @@ Pairing = Literal["hungarian", "complete", "coverage", "ordered"]
 class Pairs(NamedTuple):
     """P pairs: vector ``vector[p]`` of example ``example[p]`` answers for its gold ``gold[p]``.
 
-    Three int64 tensors of shape (P,), sorted by example.
+    Three int64 tensors (P,), sorted by example.
     """
 
     example: Tensor
@@ -140,8 +140,7 @@ def set_info_nce(
         negatives: (N, d) float extra candidates.
         negative_ids: (N,) int64, needed where both ``negatives`` and ``gold_ids`` are given.
         temperature: > 0.
-        check: look at values, not at shapes alone. It makes a GPU wait; a loop over data that were
-            checked before does without.
+        check: look at values, not at shapes alone; see :meth:`amer_lite.model.amer.AMER.rollout`.
 
     Returns:
         Scalar loss, differentiable in vectors, golds and negatives.
