@@ -46,14 +46,18 @@ def _beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.tmp-{uuid4().hex[:12]}")
 
 
+def _to_disk(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a path beside ``path`` to write to; it is renamed to ``path`` if the block succeeds."""
     staged = _beside(path)
     try:
         yield staged
-        with staged.open("rb") as file:
-            os.fsync(file.fileno())
+        _to_disk(staged)
         staged.replace(path)
     finally:
         staged.unlink(missing_ok=True)
@@ -69,6 +73,8 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     staged.mkdir()
     try:
         yield staged
+        for path in filter(Path.is_file, staged.rglob("*")):
+            _to_disk(path)
         with suppress(OSError):  # another process was faster
             staged.rename(folder)
         if not folder.is_dir():

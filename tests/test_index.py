@@ -289,25 +289,26 @@ def test_bad_ids(ids: Any, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "error", "message"),
+    ("call", "message"),
     [
-        (lambda: FaissIndex(DIM, metric="l2"), ValueError, "'l2' is unknown"),  # type: ignore[arg-type]
-        (lambda: FaissIndex(0), ValueError, "dim=0"),
-        (lambda: FaissIndex(DIM, "tree"), RuntimeError, "tree"),
-        (lambda: FaissIndex(DIM, search="nprobe=3"), RuntimeError, "nprobe"),
-        (lambda: filled(10, factory="IVF20,Flat"), RuntimeError, "training points"),
+        (lambda: FaissIndex(DIM, metric="l2"), "'l2' is unknown"),  # type: ignore[arg-type]
+        (lambda: FaissIndex(0), "dim=0"),
+        (lambda: FaissIndex(DIM, "tree"), "tree"),
+        (lambda: FaissIndex(DIM, "HNSW1"), "two links"),
+        (lambda: FaissIndex(DIM, search="nprobe=3"), "nprobe"),
+        (lambda: filled(10, factory="IVF20,Flat"), "training points"),
         (lambda: filled(99, factory="IVF2,Flat", search="nprobe=0").search(QUERIES, 1),
-         RuntimeError, "nprobe"),
-        (lambda: FaissIndex(DIM).search(QUERIES, 1), ValueError, "empty"),
-        (lambda: FaissIndex(DIM).save("nowhere"), ValueError, "empty"),
-        (lambda: filled(10).search(QUERIES, 0), ValueError, "k=0"),
-        (lambda: filled(10).vectors(np.array([3, -1])), ValueError, r"rows \[-1\]"),
-        (lambda: filled(10).vectors(np.array([0, 10])), ValueError, r"rows \[10\]"),
-        (lambda: filled(10).vectors(np.array([1.0])), ValueError, "integers"),
-        (lambda: filled(10).vectors(np.array([[1]])), ValueError, r"\(1, 1\)"),
-        (lambda: filled(10).rows(["doc 3", "x", "y"]), ValueError, r"ids \['x', 'y'\]"),
+         "nprobe"),
+        (lambda: FaissIndex(DIM).search(QUERIES, 1), "empty"),
+        (lambda: FaissIndex(DIM).save("nowhere"), "empty"),
+        (lambda: filled(10).search(QUERIES, 0), "k=0"),
+        (lambda: filled(10).vectors(np.array([3, -1])), r"rows \[-1\]"),
+        (lambda: filled(10).vectors(np.array([0, 10])), r"rows \[10\]"),
+        (lambda: filled(10).vectors(np.array([1.0])), "integers"),
+        (lambda: filled(10).vectors(np.array([[1]])), r"\(1, 1\)"),
+        (lambda: filled(10).rows(["doc 3", "x", "y"]), r"ids \['x', 'y'\]"),
     ],
 )  # fmt: skip
-def test_other_bad_input(call: Any, error: type[Exception], message: str) -> None:
-    with pytest.raises(error, match=message):
+def test_other_bad_input(call: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         call()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,9 +39,7 @@ class FaissIndex:
             efSearch=16, both low.
 
     Raises:
-        ValueError: an unknown metric, or a dimension below 1.
-        RuntimeError: from faiss, here and below: strings that it cannot read, options that the
-            index does not have, too few vectors to train on.
+        ValueError: an unknown metric, a dimension below 1, strings that faiss cannot read.
     """
 
     def __init__(
@@ -54,7 +54,10 @@ class FaissIndex:
         if dim < 1:
             raise ValueError(f"FaissIndex: dim={dim!r} must be at least 1")
         self.dim, self.factory, self.metric = dim, factory, metric
-        self._engine: Any = faiss.index_factory(dim, factory, faiss.METRIC_INNER_PRODUCT)
+        if re.search(r"HNSW[01](?!\d)", factory):  # crashes faiss
+            raise ValueError(f"FaissIndex: factory {factory!r}: a graph needs two links a vector")
+        with _refused(f"FaissIndex: factory {factory!r} for dimension {dim}"):
+            self._engine: Any = faiss.index_factory(dim, factory, faiss.METRIC_INNER_PRODUCT)
         if (clusters := faiss.try_extract_index_ivf(self._engine)) is not None:
             clusters.make_direct_map()  # lets vectors() find a row
         self._ids: list[str] = []
@@ -64,7 +67,8 @@ class FaissIndex:
     def tune(self, search: str) -> None:
         """Search with these options from now on; see ``search`` above."""
         space: Any = faiss.ParameterSpace()  # whose stubs do not know that it takes a string
-        space.set_index_parameters(self._engine, search)
+        with _refused(f"FaissIndex: search {search!r} for factory {self.factory!r}"):
+            space.set_index_parameters(self._engine, search)
         self.search_options = search
 
     @property
@@ -85,7 +89,7 @@ class FaissIndex:
 
         Raises:
             ValueError: wrong shape, NaN or infinity, a zero vector under cosine, ids that are
-                repeated or do not match.
+                repeated or do not match, too few vectors to train on.
         """
         vectors = comparable(vectors, self, "vectors")
         ids = list(ids)
@@ -96,7 +100,8 @@ class FaissIndex:
         if twice := [name for name, n in Counter(ids).items() if n > 1 or name in self._row]:
             raise ValueError(f"add: ids {twice[:5]} stand twice or are there already")
         if not self._engine.is_trained:
-            self._engine.train(vectors)
+            with _refused(f"add: {len(vectors)} vectors cannot train {self.factory!r}"):
+                self._engine.train(vectors)
         self._engine.add(vectors)
         self._row.update(zip(ids, range(len(self), len(self) + len(ids)), strict=True))
         self._ids += ids
@@ -115,7 +120,8 @@ class FaissIndex:
         if k < 1:
             raise ValueError(f"search: k={k!r} must be at least 1")
         queries = comparable(queries, self, "queries")
-        scores, rows = self._engine.search(queries, int(k))
+        with _refused(f"search: options {self.search_options!r}"):
+            scores, rows = self._engine.search(queries, int(k))
         if (rows[:, -1] < 0).any():  # faiss pads at the end
             scores[rows < 0] = -np.inf
         return Hits(scores, rows)
@@ -172,3 +178,12 @@ class FaissIndex:
             )
         index.tune(index.search_options)
         return index
+
+
+@contextmanager
+def _refused(what: str) -> Iterator[None]:
+    """What faiss complains of is the caller's ValueError."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise ValueError(f"{what}: {error}") from error
