@@ -1,17 +1,43 @@
 """amer-lite: the Autoregressive Multi-Embedding Retriever, small enough to read.
 
-A public name is imported from its module when it is first used, so ``import amer_lite`` itself is
-instant. Which names there are, and where each lives, stands once, in the stub ``__init__.pyi``.
+Public names are imported from their modules when first used, so ``import amer_lite`` is instant.
 """
 
-import pkgutil
-import re
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the same names, for type checkers and editors
+    # ruff: noqa: F401
+    from amer_lite.datasets.types import Dataset, Example, Run
+    from amer_lite.encoders.sentence import SentenceEncoder
+    from amer_lite.evaluation.evaluator import evaluator
+    from amer_lite.model.amer import AMER, AMERConfig
+    from amer_lite.model.decoder import DecoderConfig
+    from amer_lite.model.prefix import Prefix
+    from amer_lite.search.faiss import FaissIndex
+    from amer_lite.search.retrieve import retrieve
+    from amer_lite.training.config import TrainConfig
+    from amer_lite.training.data import TrainData
+    from amer_lite.training.fit import fit
+    from amer_lite.training.matching import set_info_nce, set_mse, single_info_nce
 
 __version__ = "0.1.0"
 
-_STUB = (pkgutil.get_data(__name__, "__init__.pyi") or b"").decode()
-_HOME = {name: home for home, name in re.findall(r"^from (\S+) import (\w+)", _STUB, re.MULTILINE)}
+_ROOMS = {
+    "datasets.types": ["Dataset", "Example", "Run"],
+    "encoders.sentence": ["SentenceEncoder"],
+    "evaluation.evaluator": ["evaluator"],
+    "model.amer": ["AMER", "AMERConfig"],
+    "model.decoder": ["DecoderConfig"],
+    "model.prefix": ["Prefix"],
+    "search.faiss": ["FaissIndex"],
+    "search.retrieve": ["retrieve"],
+    "training.config": ["TrainConfig"],
+    "training.data": ["TrainData"],
+    "training.fit": ["fit"],
+    "training.matching": ["set_info_nce", "set_mse", "single_info_nce"],
+}
+_HOME = {name: f"{__name__}.{room}" for room, names in _ROOMS.items() for name in names}
 __all__ = list(_HOME)
 
 

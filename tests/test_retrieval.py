@@ -8,12 +8,13 @@ import torch
 from numpy.typing import NDArray
 
 from amer_lite.datasets.types import Example
+from amer_lite.evaluation.evaluator import evaluator
 from amer_lite.model.amer import AMER, AMERConfig
 from amer_lite.model.decoder import DecoderConfig
 from amer_lite.model.prefix import Prefix
 from amer_lite.search import merge as merging
 from amer_lite.search.faiss import FaissIndex
-from amer_lite.search.retrieve import Merge, as_run, evaluator, retrieve, search_and_merge
+from amer_lite.search.retrieve import Merge, as_run, retrieve, search_and_merge
 
 DIM = 8
 MERGES: tuple[Merge, ...] = get_args(Merge)

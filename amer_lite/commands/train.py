@@ -18,11 +18,11 @@ from amer_lite.commands.task import Task
 from amer_lite.datasets.cleaning import distinct_golds
 from amer_lite.datasets.types import Example
 from amer_lite.encoders import prompt
+from amer_lite.evaluation.evaluator import evaluator
 from amer_lite.model.amer import AMER, AMERConfig
 from amer_lite.model.decoder import DecoderConfig
 from amer_lite.model.language_model import LoRA
 from amer_lite.model.prefix import Prefix
-from amer_lite.search.retrieve import evaluator
 from amer_lite.search.shards import ShardIndex
 from amer_lite.storage import write_text
 from amer_lite.training.data import TrainData

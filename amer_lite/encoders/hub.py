@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-import torch
 from torch import nn
 
+from amer_lite.model.weights import add_weights
 from amer_lite.storage import sha256
 
 # Read when huggingface_hub is first imported: without a network, fail instead of hanging.
@@ -79,13 +79,6 @@ def quiet() -> Iterator[None]:
     finally:
         if bars:
             logging.enable_progress_bar()
-
-
-def add_weights(digest: hashlib._Hash, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
-    """Feed names and bytes of weights to a digest."""
-    for name, value in weights:
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
 
 
 def fingerprint(model: nn.Module, *parts: str) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+import torch
 from torch import Tensor, nn
-
-from amer_lite.encoders.hub import add_weights
 
 
 def snapshot(model: nn.Module) -> dict[str, Tensor]:
@@ -28,6 +27,13 @@ def frozen_digest(model: nn.Module) -> str:
     digest = hashlib.sha256()
     add_weights(digest, _frozen(model).items())
     return digest.hexdigest()
+
+
+def add_weights(digest: hashlib._Hash, weights: Iterable[tuple[str, Tensor]]) -> None:
+    """Feed names and bytes of weights to a digest."""
+    for name, value in weights:
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
 
 
 def _frozen(model: nn.Module) -> dict[str, Tensor]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 from amer_lite.datasets.types import Example, Run
-from amer_lite.evaluation import metrics
 from amer_lite.model.amer import AMER
 from amer_lite.model.prefix import Prefix
 from amer_lite.search import merge as merging
@@ -95,43 +94,3 @@ def as_run(merged: Merged, index: VectorIndex, examples: Sequence[Example]) -> R
     if len(rankings) != len(examples):
         raise ValueError(f"as_run: {len(examples)} examples, but {len(rankings)} distinct ids")
     return Run(rankings)
-
-
-def evaluator(
-    index: VectorIndex,
-    prefix: Prefix,
-    examples: Sequence[Example],
-    *,
-    m: int,
-    k: int,
-    merge: Merge = "round_robin",
-    tau: float | None = None,
-    metric: Callable[[Run, Sequence[Example], int], metrics.PerQuery] = metrics.recall,
-) -> Callable[[AMER], float]:
-    """A score for :func:`amer_lite.training.fit.fit`: the mean of ``metric`` at k.
-
-    Args:
-        index: over the whole corpus, so that the score means retrieval.
-        prefix: of the queries of ``examples``, in their order.
-        examples: of the dev split.
-        m, k, merge, tau: see :func:`retrieve`.
-        metric: one of :mod:`amer_lite.evaluation.metrics`. Recall moves before MRecall does, which
-            makes it the steadier guide while training.
-
-    Raises:
-        ValueError: at once, not after hours of training: m or k < 1, an unknown merge, not one
-            example per query, or a gold that is not in the index.
-    """
-    if m < 1:
-        raise ValueError(f"evaluator: m={m} must be at least 1")
-    if not examples or len(examples) != len(prefix.mask):
-        raise ValueError(f"evaluator: {len(examples)} examples for {len(prefix.mask)} queries")
-    rows = index.rows(doc for example in examples for doc in example.gold_ids)
-    gold = index.vectors(rows[:1])[None]
-    search_and_merge(index, gold, k, merge=merge, tau=tau)  # refuses what would fail later
-
-    def score(model: AMER) -> float:
-        merged = retrieve(model, index, prefix, m=m, k=k, merge=merge, tau=tau)
-        return float(metric(as_run(merged, index, examples), examples, k).mean())
-
-    return score

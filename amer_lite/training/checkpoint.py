@@ -14,9 +14,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from amer_lite.encoders.hub import add_weights
 from amer_lite.model.amer import AMER
-from amer_lite.model.weights import restore, snapshot
+from amer_lite.model.weights import add_weights, restore, snapshot
 from amer_lite.storage import load_bundle, save_bundle
 from amer_lite.training.config import TrainConfig
 from amer_lite.training.data import TrainData
