@@ -34,8 +34,8 @@ def audit(dataset: Dataset) -> Report:
 
         - ``leaked_queries``: queries that also stand, normalised, in an earlier split.
         - ``leaked_golds``: gold sets with a Jaccard index of at least 0.8 with an earlier split's.
-        - ``shared_golds``, no fault: queries with a gold of an earlier split, the leaked ones
-          included. Most data sets have them, and a trained model gains from them.
+        - ``shared_golds``, no fault: queries with a gold of an earlier split. Most data sets have
+          them, and a trained model gains from them.
         - ``repeated_queries``, no fault: queries like (either way) an earlier one of their split.
         - ``repeated_documents``: documents whose normalised text an earlier document has.
         - ``repeated_golds``: queries with two answers of equal normalised text.

@@ -47,9 +47,7 @@ def fingerprint(text: str) -> str:
     return hashlib.sha256(normalise_text(text).encode()).hexdigest()[:12]
 
 
-def overlaps(
-    sets: Iterable[frozenset[str]],
-) -> list[tuple[frozenset[str], frozenset[str]]]:
+def overlaps(sets: Iterable[frozenset[str]]) -> list[tuple[frozenset[str], frozenset[str]]]:
     """All pairs of *different* sets with a Jaccard index of at least ``JACCARD``.
 
     Prefix filtering (Chaudhuri et al., ICDE 2006; Bayardo et al., WWW 2007): sets so alike share
@@ -107,7 +105,6 @@ def split(
     Args:
         examples: with unique ids.
         fractions: split to its share, each positive, summing to 1.
-        seed: of the shuffle.
 
     Returns:
         split to examples, these in the order in which they came; every example exactly once.
