@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -90,9 +92,28 @@ def test_the_longest_annotation_is_read(tmp_path: Path) -> None:
     assert [e.id for e in wider.dataset.examples()] == ["long"]
 
 
-def test_the_full_files_give_the_same_data(tmp_path: Path) -> None:
+def in_columns(record: Row) -> Row:
+    """The record as `datasets` returns it: lists of objects become objects of lists."""
+
+    def columns(rows: list[Row], *names: str) -> Row:
+        return {name: [row.get(name, []) for row in rows] for name in names}
+
+    annotations = columns(record["annotations"], "type", "answer", "qaPairs")
+    annotations["qaPairs"] = [columns(p, "question", "answer") for p in annotations["qaPairs"]]
+    return {**record, "annotations": annotations}
+
+
+def test_all_forms_give_the_same_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     light = load(tmp_path, {"train": TRAIN, "dev": DEV})
     assert light == load(tmp_path, {"train": [*map(in_full, TRAIN)], "dev": [*map(in_full, DEV)]})
+    package = ModuleType("datasets")
+    copy = {"train": [*map(in_columns, TRAIN)], "validation": [*map(in_columns, DEV)]}
+    package.load_dataset = lambda *name: copy  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "datasets", package)
+    assert ambigqa.load() == light
+    monkeypatch.setitem(sys.modules, "datasets", None)  # Python's way to say: not installed
+    with pytest.raises(ConnectionError, match="pip install datasets"):
+        ambigqa.load()
 
 
 # What is added to training, what the report then counts, and a case in words.

@@ -18,7 +18,8 @@ from amer_lite.datasets.types import Example
 from amer_lite.evaluation import metrics, trec
 from amer_lite.search.shards import ShardIndex
 from tests.test_ambigqa import row as ambigqa_row
-from tests.test_qampari import chunk, topic, write
+from tests.test_files import jsonl as write
+from tests.test_qampari import chunk, topic
 from tests.tiny_lm import save_tiny_lm
 
 NAMES = [f"{first}{second}" for first in ("Al", "Be", "Co", "Du") for second in "abcdefgh"]

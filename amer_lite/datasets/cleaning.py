@@ -45,7 +45,7 @@ def clean(
     seed: int,
     source: str,
     passages: Collection[str] = (),
-    repairs: Mapping[str, Sequence[str]] | None = None,
+    repairs: Mapping[str, list[str]] | None = None,
 ) -> Loaded:
     """Repair ``questions`` and make the data set.
 

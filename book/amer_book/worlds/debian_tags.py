@@ -137,12 +137,11 @@ def _read() -> tuple[dict[str, str], dict[str, list[str]], dict[str, str]]:
         )
     environment = os.environ | {"LC_ALL": "C"}  # else apt may translate
     done = subprocess.run(
-        [apt, "dumpavail"], env=environment, timeout=_SECONDS, capture_output=True,
-        text=True, encoding="utf-8", errors="replace",
-    )  # fmt: skip
+        [apt, "dumpavail"], env=environment, timeout=_SECONDS, capture_output=True, check=False
+    )
     if done.returncode:
-        raise OSError(f"debian_tags: `apt-cache dumpavail` failed: {done.stderr}")
-    descriptions = parse_packages(done.stdout.split("\n"))
+        raise OSError(f"debian_tags: `apt-cache dumpavail` failed: {done.stderr.decode()}")
+    descriptions = parse_packages(done.stdout.decode(errors="replace").split("\n"))
     if not descriptions:
         raise FileNotFoundError(
             "debian_tags: apt knows no package; run `apt-get update` as root to fetch its lists"

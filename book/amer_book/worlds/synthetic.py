@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, NonNegativeInt, PositiveInt
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from amer_book.worlds import transforms
@@ -24,6 +24,7 @@ from amer_lite import Example, FaissIndex, Prefix, TrainData
 
 Kind = Literal["linear", "mlp", "rotations"]
 Families = Literal["one", "five", "ood"]
+Length = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _SPLITS = ("train", "dev", "test")
 _CHUNK = 8192  # rows made at a time: the work space on top of the corpus
 
@@ -53,16 +54,16 @@ class SyntheticConfig:
 
     world: Kind = "linear"
     families: Families = "one"
-    dim: int = Field(1024, ge=2)
-    golds: int = Field(5, ge=1)
-    train: int = Field(20_000, ge=1)
-    dev: int = Field(500, ge=1)
-    test: int = Field(1_000, ge=1)
+    dim: Annotated[int, Field(ge=2)] = 1024
+    golds: PositiveInt = 5
+    train: PositiveInt = 20_000
+    dev: PositiveInt = 500
+    test: PositiveInt = 1_000
     corpus: int = 1_000_000
-    noise: float = Field(0.0, ge=0, allow_inf_nan=False)
-    crowd: float = Field(0.0, ge=0, le=1)
-    crowd_spread: float = Field(1.0, ge=0, allow_inf_nan=False)
-    seed: int = Field(0, ge=0)
+    noise: Length = 0.0
+    crowd: Annotated[float, Field(ge=0, le=1)] = 0.0
+    crowd_spread: Length = 1.0
+    seed: NonNegativeInt = 0
 
     def __post_init__(self) -> None:
         if self.families != "one" and min(self.train, self.dev) < 4:
