@@ -187,34 +187,30 @@ def test_what_is_missing_or_broken_is_said_with_the_command(debian: Path) -> Non
         debian_tags.load()
 
 
-def test_parsing_packages() -> None:
+def test_parsing_packages_and_tags() -> None:
     text = STANZA.format("a", "first  line\t") + "Package: b\nVersion: 2\n\n"
     text += "Package: c\nDescription-en: a thing: small\n long text\n Description: none\n\n"
     text += STANZA.format("a", "older version")
-    assert debian_tags.parse_packages(text.split("\n")) == {
-        "a": "first line",
-        "c": "a thing: small",
-    }
-    assert debian_tags.parse_packages([]) == {}
-
-
-def test_parsing_tags() -> None:
-    assert debian_tags.parse_tags(["a: x::y, x::z:w\n", "\n", "b: x::y\n"]) == {
-        "a": ["x::y", "x::z:w"],
-        "b": ["x::y"],
-    }
+    found = debian_tags.parse_packages(text.split("\n"))
+    assert found == {"a": "first line", "c": "a thing: small"}
+    tags = debian_tags.parse_tags(["a: x::y, x::z:w\n", "\n", "b: x::y\n"])
+    assert tags == {"a": ["x::y", "x::z:w"], "b": ["x::y"]}
     with pytest.raises(ValueError, match="no 'package: tags' in 'no colon'"):
         debian_tags.parse_tags(["no colon\n"])
 
 
-def test_parsing_the_vocabulary() -> None:
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Tag: use::editing\nDescription: Editing\n", "no label or no facet for 'use::editing'"),
+        ("Facet: use\nDescription: Purpose\n\nTag: use::x\n", "no label or no facet for 'use::x'"),
+        ("<html>not found</html>", "has no tag"),
+    ],
+)
+def test_parsing_the_vocabulary(text: str, message: str) -> None:
     assert debian_tags.parse_vocabulary(VOCABULARY) == PHRASES
-    with pytest.raises(ValueError, match="no label or no facet for 'use::editing'"):
-        debian_tags.parse_vocabulary("Tag: use::editing\nDescription: Editing\n")
-    with pytest.raises(ValueError, match="no label or no facet for 'use::x'"):
-        debian_tags.parse_vocabulary("Facet: use\nDescription: Purpose\n\nTag: use::x\n")
-    with pytest.raises(ValueError, match="has no tag"):
-        debian_tags.parse_vocabulary("<html>not found</html>")
+    with pytest.raises(ValueError, match=message):
+        debian_tags.parse_vocabulary(text)
 
 
 def test_the_packages_of_this_machine() -> None:

@@ -162,29 +162,6 @@ def test_crowded_distractors_stand_around_golds() -> None:
     assert rest.max() < crowd.min()
 
 
-def test_queries_keep_a_varying_number_of_golds() -> None:
-    config = replace(SMALL, train=400, corpus=3000)
-    world = make(replace(config, fewest_golds=2))
-    sizes = np.array([len(rows) for rows in world.golds["train"]])
-    assert set(sizes) == {2, 3, 4, 5}
-    full = make(config)
-    for kept, all_five in zip(world.golds["train"], full.golds["train"], strict=True):
-        distance = np.abs(world.documents[kept][:, None] - full.documents[all_five]).max(-1)
-        assert (distance.min(1) < 1e-6).all()  # each is one of the query's five
-
-
-def test_clusters_of_unequal_size() -> None:
-    config = replace(SMALL, dim=512, golds=3, cluster_sizes=(4, 1, 2), noise=0.3)
-    world = make(config)
-    golds = gold_vectors(world, "test")
-    assert golds.shape == (30, 7, 512)
-    cosine = np.einsum("qnd,qmd->nm", golds, golds) / len(golds)
-    same = np.repeat([0, 1, 2], (4, 1, 2))
-    inside = (same[:, None] == same) & ~np.eye(7, dtype=bool)
-    np.testing.assert_allclose(cosine[inside], 1 / 1.09, atol=0.02)
-    assert cosine[same[:, None] != same].max() < 0.1
-
-
 def test_the_parts_fit_the_library() -> None:
     world = make(SMALL)
     prefix = world.prefix("dev")
@@ -204,9 +181,6 @@ def test_the_parts_fit_the_library() -> None:
         ({"families": "six"}, "families"),
         ({"families": "ood", "train": 3}, "at least one query of each family"),
         ({"golds": 0}, "golds"),
-        ({"fewest_golds": 6}, "fewest_golds 6 is more than golds 5"),
-        ({"cluster_sizes": (1, 2)}, "must be 5 sizes"),
-        ({"cluster_sizes": (1, 2, 1, 1, 1)}, "needs noise > 0"),
         ({"noise": -0.1}, "noise"),
         ({"noise": float("nan")}, "noise"),
         ({"crowd": 1.5}, "crowd"),
@@ -250,13 +224,12 @@ def test_rotations_are_uniform() -> None:
 def test_training_separates_five_vectors_from_one() -> None:
     """The smoke test of the whole idea: ±A cannot be held by one vector, five hold it."""
     world = make(SyntheticConfig(dim=8, train=1000, dev=50, test=100, corpus=6_000))
-    index = world.index()
-    found = {}
+    index, found = world.index(), {}
     for m in (1, 5):
         torch.manual_seed(0)
-        decoder = DecoderConfig(state_dim=8, width=48, layers=1, heads=4)
+        decoder = DecoderConfig(state_dim=8, width=32, layers=1, heads=4)
         model = AMER(AMERConfig(dim=8, decoder=decoder))
-        config = TrainConfig(200, m, learning_rate=5e-3, evaluate_every=100)
+        config = TrainConfig(150, m, 128, 1e-2, evaluate_every=50)
         dev = evaluator(index, world.prefix("dev"), world.examples("dev"), m=m, k=100)
         fit(model, world.train_data(), config, dev, progress=False)
         queries, examples = world.prefix("test"), world.examples("test")

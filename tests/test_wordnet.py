@@ -159,7 +159,7 @@ def test_words_and_definitions(debian: Path) -> None:
     assert audit(dataset).clean
 
 
-def test_the_number_of_senses_is_an_argument(debian: Path) -> None:
+def test_words_with_another_number_of_senses(debian: Path) -> None:
     assert set(_texts(wordnet.load(3, 3, fractions=HALVES))) == {"bat", "bow", "seal", "mole"}
     single = _texts(wordnet.load(1, 1, fractions=HALVES))
     assert set(single) == {"depository", "at-bat", "same", "post office"}
@@ -193,8 +193,7 @@ def test_words_that_differ_in_case_alone_are_told_apart(bare: Path) -> None:
 def test_offsets_and_order_of_the_carrier_do_not_matter(debian: Path) -> None:
     words, lists = wordnet.load(), kinds.load(fractions=HALVES)
     _put(debian / "debian", _files(start=5, reverse=True))
-    assert _same(wordnet.load(), words)
-    assert _same(kinds.load(fractions=HALVES), lists)
+    assert _same(wordnet.load(), words) and _same(kinds.load(fractions=HALVES), lists)
 
 
 def test_sampling_words(debian: Path) -> None:
@@ -276,20 +275,10 @@ def test_npm_then_the_cache_unless_it_is_damaged(bare: Path) -> None:
     damaged = next((bare / "cache").rglob("data-*"))
     damaged.write_bytes(damaged.read_bytes()[:-20])
     again = wordnet.load()
-    assert "cached" not in again.source
-    (bare / "bin/npm").unlink()
-    assert "cached" in wordnet.load().source
-    assert _same(first, again) and _same(first, wordnet.load())
-
-
-@posix
-def test_an_unwritable_cache_does_not_stop_the_reader(
-    bare: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (bare / "file").write_text("not a folder")
-    monkeypatch.setenv("AMER_LITE_CACHE", str(bare / "file"))
-    _npm(bare, _files())
-    assert "npm" in wordnet.load().source
+    assert "cached" not in again.source and _same(first, again)
+    (bare / "cache").rename(bare / "moved")
+    (bare / "cache").write_text("not a folder")
+    assert "npm" in wordnet.load().source  # a cache that cannot be written stops nobody
 
 
 @posix
@@ -321,9 +310,7 @@ def test_a_broken_carrier_is_passed_over(debian: Path) -> None:
     assert "Debian" in wordnet.load().source
 
 
-def test_without_a_carrier_the_error_lists_all_and_the_way_out(
-    bare: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_carrier_the_error_lists_all_and_the_way_out(bare: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         wordnet.load()
     for part in (
@@ -336,9 +323,6 @@ def test_without_a_carrier_the_error_lists_all_and_the_way_out(
         "python -m nltk.downloader wordnet",
     ):
         assert part in str(caught.value)
-    monkeypatch.setitem(sys.modules, "nltk.data", None)
-    with pytest.raises(FileNotFoundError, match=r"NLTK data .*: ModuleNotFoundError"):
-        wordnet.load()
 
 
 @posix

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from amer_lite.datasets.cleaning import Loaded, Question, clean
-from amer_lite.datasets.files import Files, Filled, Record, by_split, checked, read_json
+from amer_lite.datasets.files import Files, Filled, Record, by_split, read_json
 from amer_lite.datasets.splits import FRACTIONS, fingerprint
 
 HUB_NAME, HUB_CONFIG = "sewon/ambig_qa", "light"
@@ -83,12 +83,9 @@ def load(
         records = {name: read_json(path, _Ambiguous) for name, path in paths.items()}
         source = ", ".join(path.name for path in paths.values())
     parts: dict[str, tuple[str, ...]] = {}
-    questions = {
-        name: [_question(where, record, parts) for where, record in part]
-        for name, part in records.items()
-    }
-    source, sizes = f"{NOTICE}; from {source}", (min_pairs, max_pairs)
-    return clean("ambigqa", questions, parts, sizes, fractions, seed, source)
+    questions = {name: [_question(*rec, parts) for rec in part] for name, part in records.items()}
+    source = f"{NOTICE}; from {source}"
+    return clean("ambigqa", questions, parts, (min_pairs, max_pairs), fractions, seed, source)
 
 
 def _question(where: str, record: _Ambiguous, parts: dict[str, tuple[str, ...]]) -> Question:
@@ -113,7 +110,7 @@ def _from_hub() -> dict[str, list[tuple[str, _Ambiguous]]]:
         ) from error
     return {
         "dev" if name == "validation" else name: [
-            (f"row {i}", checked(_Ambiguous.model_validate, row, f"{HUB_NAME}/{name}, row {i}"))
+            (f"{HUB_NAME}/{name}, row {i}", _Ambiguous.model_validate(row))
             for i, row in enumerate(rows)
         ]
         for name, rows in splits.items()

@@ -10,6 +10,8 @@ from collections import defaultdict
 from collections.abc import Hashable, Mapping
 from itertools import combinations
 
+import numpy as np
+
 from amer_lite.datasets.report import Finding, Report
 from amer_lite.datasets.splits import normalise_text, overlaps
 from amer_lite.datasets.types import Dataset, Example
@@ -34,8 +36,8 @@ def audit(dataset: Dataset) -> Report:
 
         - ``leaked_queries``: queries that also stand, normalised, in an earlier split.
         - ``leaked_golds``: gold sets with a Jaccard index of at least 0.8 with an earlier split's.
-        - ``shared_golds``, no fault: queries with a gold of an earlier split, the leaked ones
-          included. Most data sets have them, and a trained model gains from them.
+        - ``shared_golds``, no fault: queries with a gold of an earlier split. Most data sets have
+          them, and a trained model gains from them.
         - ``repeated_queries``, no fault: queries like (either way) an earlier one of their split.
         - ``repeated_documents``: documents whose normalised text an earlier document has.
         - ``repeated_golds``: queries with two answers of equal normalised text.
@@ -52,9 +54,9 @@ def audit(dataset: Dataset) -> Report:
     repeated = [_repeated_gold(example, texts) for example in dataset.examples()]
     cases["repeated_golds"] = [case for case in repeated if case]
     cases["white_space"] = _white_space(dataset)
-    queries = {name: len(part) for name, part in dataset.splits.items()}
-    counts = {"documents": len(dataset.corpus), "queries": queries}
     findings = {name: Finding.of(found, name not in _REMARKS) for name, found in cases.items()}
+    queries = {name: len(part) for name, part in dataset.splits.items()}
+    counts = {"documents": {"": len(dataset.corpus)}, "queries": queries}
     return Report(dataset.name, counts, findings)
 
 
@@ -78,8 +80,8 @@ def _likenesses(dataset: Dataset) -> dict[str, list[str]]:
                 "shared_golds": list(example.gold_ids),
             }
             found = {
-                name: {split: twin for key in known for split, twin in first[key].items()}
-                for name, known in keys.items()
+                name: {split: twin for key in like for split, twin in first[key].items()}
+                for name, like in keys.items()
             }
             label = f"{here} {example.id!r} {example.query!r}"
             for name, twins in found.items():
@@ -87,9 +89,10 @@ def _likenesses(dataset: Dataset) -> dict[str, list[str]]:
                 if split := next((split for split in twins if split != here), None):
                     twin = twins[split]
                     cases[name].append(f"{label} {relation} {split} {twin.id!r} {twin.query!r}")
-            if twin := (found["leaked_golds"] | found["leaked_queries"]).get(here):
-                cases["repeated_queries"].append(f"{label} repeats {twin.id!r} {twin.query!r}")
-            for key in (query, golds, *example.gold_ids):
+            if own := (found["leaked_golds"] | found["leaked_queries"]).get(here):
+                cases["repeated_queries"].append(f"{label} repeats {own.id!r} {own.query!r}")
+            known: list[Hashable] = [query, golds, *example.gold_ids]
+            for key in known:
                 first[key].setdefault(here, example)
     return cases
 
@@ -121,7 +124,7 @@ def _white_space(dataset: Dataset) -> list[str]:
         bearers = [doc for doc, text in dataset.corpus.items() if pattern.search(text)]
         a = sum(doc in golds for doc in bearers)
         b = len(bearers) - a
-        p = float(fisher_exact([[a, b], [n - a, rest - b]]).pvalue)
+        p = float(fisher_exact(np.array([[a, b], [n - a, rest - b]])).pvalue)
         if p < SIGNIFICANT:
             found.append(
                 f"{feature}: {a:,} of {n:,} golds, {b:,} of {rest:,} other documents (p = {p:.1g})"

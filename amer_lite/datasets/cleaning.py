@@ -45,7 +45,7 @@ def clean(
     seed: int,
     source: str,
     passages: Collection[str] = (),
-    repairs: Mapping[str, Sequence[str]] | None = None,
+    repairs: Mapping[str, list[str]] | None = None,
 ) -> Loaded:
     """Repair ``questions`` and make the data set.
 
@@ -104,8 +104,8 @@ def clean(
             odd[doc in golds_kept].append(case)
     cases |= {**(repairs or {}), "white_space_golds": odd[True], "white_space_others": odd[False]}
     counts = {
-        what: {split_name: len(part) for split_name, part in parts_of.items()}
-        for what, parts_of in (("questions read", questions), ("kept", kept))
+        what: {split_name: len(part) for split_name, part in by_split.items()}
+        for what, by_split in (("questions read", questions), ("kept", kept))
     }
     findings = {n: Finding.of(found, fault=False) for n, found in (cases | dropped).items()}
     return Loaded(
@@ -125,10 +125,7 @@ def separate(
 
     Returns:
         the splits, and the cases in words: ``repeated_questions`` (equal normalised text and golds,
-        in one split) and ``leaked_questions``.
-
-    Raises:
-        ValueError: nothing is left of a split.
+        in one split) and ``leaked_questions``. ValueError if nothing is left of a split.
     """
     order = sorted(splits, key=lambda name: name != "train")
     placed = [(name, example) for name in order for example in splits[name]]

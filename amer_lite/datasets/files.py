@@ -96,14 +96,12 @@ def load(
     Args:
         corpus: path of the documents, or documents that are read already, id to text.
         queries: path of the queries, or ``{split name: path}``.
-        name: of the data set.
         fractions, seed: see `splits.split`, which is used if the queries name no splits.
 
     Raises:
         FileNotFoundError: a file is missing.
-        ValueError: a line that is not a JSON object in UTF-8, a missing or empty field or one of a
-            wrong type, a gold that is not in the corpus, an id that stands twice, a split named by
-            some queries only, or too few queries to split.
+        ValueError: a line that is not of this format, a gold that is not in the corpus, an id that
+            stands twice, a split named by some queries only, or too few queries to split.
     """
     paths = by_split(queries)
     names = [path.name for path in paths.values()]
@@ -173,24 +171,20 @@ def read_jsonl(path: str | Path, kind: type[R]) -> Iterator[tuple[str, R]]:
     for number, line in read_lines(Path(path)):
         if not line.isspace():
             where = f"{path}, line {number}"
-            yield where, checked(kind.model_validate_json, line, where)
+            yield where, _validated(kind.model_validate_json, line, where)
 
 
 def read_json(path: str | Path, kind: type[R]) -> list[tuple[str, R]]:
     """As `read_jsonl`, of a file that is one JSON array."""
     content = "".join(line for _, line in read_lines(Path(path)))
-    rows = checked(TypeAdapter(list[kind]).validate_json, content, str(path))  # type: ignore[valid-type]
+    rows = _validated(TypeAdapter(list[kind]).validate_json, content, str(path))  # type: ignore[valid-type]
     return [(f"{path}, record {i}", row) for i, row in enumerate(rows, start=1)]
 
 
-def checked(validate: Callable[[Any], T], value: Any, where: str) -> T:
-    """What a model of pydantic makes of ``value``.
-
-    Raises:
-        ValueError: in place of pydantic's; ``where``, field, fault and value of up to three faults.
-    """
+def _validated(validate: Callable[[str], T], text: str, where: str) -> T:
+    """What pydantic makes of ``text``; its first three faults in one line, with path and value."""
     try:
-        return validate(value)
+        return validate(text)
     except ValidationError as error:
         faults = []
         for fault in error.errors()[:3]:

@@ -28,13 +28,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """Counts (numbers, or numbers by split) and findings; ``print`` it for a table.
+    """Numbers by split (``""`` for all) and findings; ``print`` it for a table.
 
     A finding is taken as ``report["shared_golds"]``; `audit.audit` and `cleaning.clean` list them.
     """
 
     name: str
-    counts: Mapping[str, int | Mapping[str, int]]
+    counts: Mapping[str, Mapping[str, int]]
     findings: Mapping[str, Finding]
 
     def __getitem__(self, name: str) -> Finding:
@@ -52,8 +52,7 @@ class Report:
 
     def __str__(self) -> str:
         sizes = []
-        for what, count in self.counts.items():
-            parts = {"": count} if isinstance(count, int) else count
+        for what, parts in self.counts.items():
             numbers = ", ".join(f"{split or 'all'} {number:,}" for split, number in parts.items())
             sizes.append(f"{what}: {numbers}")
         lines = [f"{self.name}: {'; '.join(sizes)}"]

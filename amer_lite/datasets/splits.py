@@ -47,9 +47,7 @@ def fingerprint(text: str) -> str:
     return hashlib.sha256(normalise_text(text).encode()).hexdigest()[:12]
 
 
-def overlaps(
-    sets: Iterable[frozenset[str]],
-) -> list[tuple[frozenset[str], frozenset[str]]]:
+def overlaps(sets: Iterable[frozenset[str]]) -> list[tuple[frozenset[str], frozenset[str]]]:
     """All pairs of *different* sets with a Jaccard index of at least ``JACCARD``.
 
     Prefix filtering (Chaudhuri et al., ICDE 2006; Bayardo et al., WWW 2007): sets so alike share
@@ -84,14 +82,12 @@ def groups(examples: Sequence[Example]) -> list[int]:
     sets = [frozenset(example.gold_ids) for example in examples]
     queries = [normalise_text(example.query) for example in examples]
     nodes: dict[Hashable, int] = {}
-    edges = [
-        (nodes.setdefault(a, len(nodes)), nodes.setdefault(b, len(nodes)))
-        for a, b in [*zip(queries, sets, strict=True), *overlaps(sets)]
-    ]
+    joined: list[tuple[Hashable, Hashable]] = [*zip(queries, sets, strict=True), *overlaps(sets)]
+    edges = [[nodes.setdefault(end, len(nodes)) for end in pair] for pair in joined]
     ends = np.array(edges, int).reshape(-1, 2).T
     graph = coo_array((np.ones(len(edges), np.int8), ends), (len(nodes), len(nodes)))
-    labels = connected_components(graph, directed=False)[1] if edges else []
-    return [int(labels[nodes[query]]) for query in queries]
+    labels = connected_components(graph, directed=False)[1].tolist() if edges else []
+    return [labels[nodes[query]] for query in queries]
 
 
 def split(
@@ -107,7 +103,6 @@ def split(
     Args:
         examples: with unique ids.
         fractions: split to its share, each positive, summing to 1.
-        seed: of the shuffle.
 
     Returns:
         split to examples, these in the order in which they came; every example exactly once.

@@ -1,10 +1,9 @@
 """Intersections, as in QAMPARI: software with two properties at once, from Debian's package tags.
 
-Volunteers describe Debian's packages with tags such as ``implemented-in::python`` or
-``use::editing`` (debtags). A query names a pair of tags; its golds are the descriptions of the
-packages that bear both. Descriptions are those of the machine's own apt, tags and their labels
-those of the package ``debtags``, which Debian and Ubuntu have. (The ``Tag`` field of apt's own
-lists is not used: it is there on Debian only, and has no labels.) Nothing is shipped or installed.
+Volunteers describe Debian's packages with tags such as ``implemented-in::python`` (debtags). A
+query names a pair of tags; its golds are the descriptions of the packages that bear both.
+Descriptions are those of the machine's own apt, tags and their labels those of the package
+``debtags``, which Debian and Ubuntu have. Nothing is shipped or installed.
 """
 
 from __future__ import annotations
@@ -141,8 +140,7 @@ def _read() -> tuple[dict[str, str], dict[str, list[str]], dict[str, str]]:
         [apt, "dumpavail"], env=environment, timeout=_SECONDS, capture_output=True, check=False
     )
     if done.returncode:
-        said = done.stderr.decode(errors="replace")
-        raise OSError(f"debian_tags: `apt-cache dumpavail` failed: {said}")
+        raise OSError(f"debian_tags: `apt-cache dumpavail` failed: {done.stderr.decode()}")
     descriptions = parse_packages(done.stdout.decode(errors="replace").split("\n"))
     if not descriptions:
         raise FileNotFoundError(

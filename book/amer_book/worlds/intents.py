@@ -3,8 +3,7 @@
 A query mentions 2–5 nouns ("look up osprey as well as gasket as well as sonnet"); its golds are
 their documents, ``word: definition``, among thousands of others. The word stands in its document
 on purpose: each intent alone is then easy, even for a word that was never trained on, so that what
-is hard about a query is only that it has many. Words are shared out before queries are made, and no
-query of a test mentions a word that training mentions.
+is hard about a query is only that it has many. No query of a test mentions a word of training.
 
 The definitions are WordNet's (see `wordnet_files`).
 """

@@ -3,19 +3,19 @@
 The published ones (arXiv 2511.02770) are ``world`` linear or mlp × ``families`` one, five or ood.
 Their transformations come in opposing pairs, so that the mean of a query's golds says little. The
 world ``rotations`` has no such pairs, and the remaining settings of :class:`SyntheticConfig` make a
-world less tidy: gold sets and clusters of unequal size, noisy golds, a corpus crowded around them.
+world less tidy: noisy golds, a corpus crowded around them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from amer_book.worlds import transforms
@@ -24,6 +24,7 @@ from amer_lite import Example, FaissIndex, Prefix, TrainData
 
 Kind = Literal["linear", "mlp", "rotations"]
 Families = Literal["one", "five", "ood"]
+Length = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _SPLITS = ("train", "dev", "test")
 _CHUNK = 8192  # rows made at a time: the work space on top of the corpus
 
@@ -44,8 +45,6 @@ class SyntheticConfig:
             transformation that has no opposite.
         train, dev, test: queries of each split.
         corpus: documents; all golds of all splits, then distractors.
-        fewest_golds: if given, each query keeps a random choice of this many to ``golds`` of them.
-        cluster_sizes: if given, documents per transformation instead of one; needs ``noise``.
         noise: length of a Gaussian vector added to each unit gold, which then has cosine
             1 / √(1 + noise²) with the point that the query determines.
         crowd: share of the distractors that are drawn around golds; the others are N(0, I).
@@ -55,29 +54,20 @@ class SyntheticConfig:
 
     world: Kind = "linear"
     families: Families = "one"
-    dim: int = Field(1024, ge=2)
-    golds: int = Field(5, ge=1)
-    train: int = Field(20_000, ge=1)
-    dev: int = Field(500, ge=1)
-    test: int = Field(1_000, ge=1)
+    dim: Annotated[int, Field(ge=2)] = 1024
+    golds: PositiveInt = 5
+    train: PositiveInt = 20_000
+    dev: PositiveInt = 500
+    test: PositiveInt = 1_000
     corpus: int = 1_000_000
-    fewest_golds: int | None = Field(None, ge=1)
-    cluster_sizes: tuple[PositiveInt, ...] | None = None
-    noise: float = Field(0.0, ge=0, allow_inf_nan=False)
-    crowd: float = Field(0.0, ge=0, le=1)
-    crowd_spread: float = Field(1.0, ge=0, allow_inf_nan=False)
-    seed: int = Field(0, ge=0)
+    noise: Length = 0.0
+    crowd: Annotated[float, Field(ge=0, le=1)] = 0.0
+    crowd_spread: Length = 1.0
+    seed: NonNegativeInt = 0
 
     def __post_init__(self) -> None:
         if self.families != "one" and min(self.train, self.dev) < 4:
             raise ValueError(f"families {self.families!r}: at least one query of each family")
-        if self.fewest_golds is not None and self.fewest_golds > self.golds:
-            raise ValueError(f"fewest_golds {self.fewest_golds} is more than golds {self.golds}")
-        if self.cluster_sizes is not None:
-            if len(self.cluster_sizes) != self.golds:
-                raise ValueError(f"cluster_sizes {self.cluster_sizes} must be {self.golds} sizes")
-            if max(self.cluster_sizes) > 1 and not self.noise:
-                raise ValueError("cluster_sizes needs noise > 0, else a cluster is one point")
 
 
 @dataclass(frozen=True)
@@ -134,9 +124,7 @@ def make(config: SyntheticConfig) -> SyntheticWorld:
     """
     turns = _transforms(config)
     queries = {split: _queries(config, split) for split in _SPLITS}
-    kept = {split: _kept(config, split) for split in _SPLITS}
-    sizes = np.array(config.cluster_sizes or (1,) * config.golds)
-    total = sum(int((keep * sizes).sum()) for keep in kept.values())
+    total = config.golds * sum(map(len, queries.values()))
     if config.corpus < total:
         raise ValueError(f"corpus: {config.corpus} places cannot hold all {total} golds")
     documents = np.empty((config.corpus, config.dim), np.float32)
@@ -145,14 +133,12 @@ def make(config: SyntheticConfig) -> SyntheticWorld:
     row = 0
     for split in _SPLITS:
         rng = _rng(config, "noise", split)
-        counts = (kept[split] * sizes).sum(1)
-        ends = row + counts.cumsum()
-        golds[split] = [[*range(end - n, end)] for end, n in zip(ends, counts, strict=True)]
-        step = max(1, _CHUNK // int(sizes.sum()))
-        for start in range(0, len(counts), step):
-            part = slice(start, start + step)
-            points = _unit(transforms.transformed(apply, queries[split][part], turns))
-            points = np.repeat(points, sizes, axis=1)[np.repeat(kept[split][part], sizes, axis=1)]
+        rows = np.arange(row, row + config.golds * len(queries[split]))
+        golds[split] = rows.reshape(-1, config.golds).tolist()
+        step = max(1, _CHUNK // config.golds)
+        for start in range(0, len(queries[split]), step):
+            part = queries[split][start : start + step]
+            points = _unit(transforms.transformed(apply, part, turns)).reshape(-1, config.dim)
             if config.noise:
                 points += _gaussian(rng, points.shape, config.noise)
             documents[row : row + len(points)] = _unit(points)
@@ -204,16 +190,6 @@ _FAMILIES: tuple[Draw, ...] = (
     lambda rng, shape, mixing: rng.uniform(-2, 2, shape),
     lambda rng, shape, mixing: rng.laplace(size=shape) + rng.normal(0, 0.1, shape),
 )
-
-
-def _kept(config: SyntheticConfig, split: str) -> NDArray[np.bool_]:
-    """(Q, golds): which of its golds a query has."""
-    shape = (getattr(config, split), config.golds)
-    if config.fewest_golds is None:
-        return np.ones(shape, bool)
-    rng = _rng(config, "kept", split)
-    counts = rng.integers(config.fewest_golds, config.golds, shape[0], endpoint=True)
-    return rng.random(shape).argsort(1).argsort(1) < counts[:, None]
 
 
 def _fill(config: SyntheticConfig, documents: Vectors, golds: int) -> None:

@@ -13,17 +13,11 @@ Vectors = NDArray[np.float32]
 
 
 def linear_golds(queries: Vectors, transforms: Vectors) -> Vectors:
-    """T·x for every query x and transformation T.
+    """T·x for every query x and transformation T: (Q, g, d) float32, as long as the queries.
 
     Args:
         queries: (Q, d) float32.
-        transforms: (g, d, d) float32, orthogonal.
-
-    Returns:
-        (Q, g, d) float32, as long as the queries.
-
-    Raises:
-        ValueError: shapes that do not fit, a transformation that is not orthogonal.
+        transforms: (g, d, d) float32, orthogonal; else ValueError.
     """
     _check(queries, transforms)
     return transformed(linear, queries, transforms)
