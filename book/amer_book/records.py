@@ -5,7 +5,7 @@ made; a *training* has its setting and, as rows under columns, what was found; n
 nothing to say::
 
     {"origin": 0, "command": "python -m …", "machine": "…", "versions": {"torch": "…"}}
-    {"setting": {"seed": 1}, "wall_s": 23.3, "origin": 0, "columns": ["k", "value"], "rows": [[10, 8.8]]}
+    {"setting": {"seed": 1}, "wall_s": 23.3, "origin": 0, "columns": ["k"], "rows": [[10]]}
 
 Lines are only ever appended. Read back, every row is a flat `Record`: its setting, its columns,
 ``wall_s``, ``command``, ``machine`` and ``versions``.
@@ -167,7 +167,7 @@ class Ledger:
         self._sync({**what, "columns": columns, "rows": cells})
 
     def _sync(self, training: Record | None = None) -> None:
-        """Read what the file holds by now, and append a training, after its origin if that is new."""
+        """Read what the file holds by now; append a training, after its origin if that is new."""
         import fcntl  # not on Windows, where the records can be read all the same
 
         with self.path.open("a+b") as file:
@@ -183,7 +183,9 @@ class Ledger:
                 return
             new = [] if self.origin in origins else [{"origin": len(origins), **self.origin}]
             number = len(origins) if new else origins.index(self.origin)
-            lines = "".join(json.dumps(line) + "\n" for line in [*new, training | {"origin": number}])
+            lines = "".join(
+                json.dumps(line) + "\n" for line in [*new, training | {"origin": number}]
+            )
             file.write(lines.encode())
             file.flush()
             os.fsync(file.fileno())
@@ -195,8 +197,8 @@ def _parse(text: str, path: Path) -> tuple[list[Record], list[Record]]:
     *lines, rest = text.split("\n")
     if rest:
         raise ValueError(
-            f"{path}, line {len(lines) + 1}: torn, a run was killed while it wrote; delete the line "
-            "or start that run again, which cuts it"
+            f"{path}, line {len(lines) + 1}: torn, a run was killed while it wrote; delete that "
+            "line, or start the run again, which cuts it"
         )
     origins: list[Record] = []
     records: list[Record] = []
@@ -212,5 +214,7 @@ def _parse(text: str, path: Path) -> tuple[list[Record], list[Record]]:
                 columns = zip(found["columns"], row, strict=True)
                 records.append({**found["setting"], **dict(columns), **shared})
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            raise ValueError(f"{path}, line {number}: not an origin or a training: {error!r}") from error
+            raise ValueError(
+                f"{path}, line {number}: not an origin or a training: {error!r}"
+            ) from error
     return origins, records

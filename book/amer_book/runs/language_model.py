@@ -4,8 +4,8 @@
 
 Everything is ``data/configs/words.toml`` with some values changed: LoRA on SmolLM2, or a small
 decoder over its frozen states; one vector, or three. Both learning rates are tried with seed 0 and
-the better on dev is kept; then two more seeds. Writes to ``data/results/real.json`` after every
-training, experiment "lm"; started again, it goes on where it stopped, inside a training too.
+the better on dev is kept; then two more seeds. Experiment "lm" of ``real.jsonl``; started again, it
+goes on where it stopped, inside a training too.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from pathlib import Path
 
 import torch
 
-from amer_book.records import Ledger, Record
+from amer_book.records import RESULTS, Ledger, Record
+from amer_book.runs import parser_of, percent
 from amer_lite.__main__ import main as amer_lite
 from amer_lite.commands import stages
 from amer_lite.commands.config import read
 from amer_lite.commands.evaluate import measure
 from amer_lite.storage import cache_folder, write_text
 
-CONFIG = Path(__file__).parents[2] / "data" / "configs" / "words.toml"
+CONFIG = RESULTS.parent / "configs" / "words.toml"  # of a checkout
 RATES = (3e-4, 1e-3)
 SEEDS = (0, 1, 2)
 Changes = dict[str, object]
@@ -136,7 +137,7 @@ class Recorder:
         }  # fmt: skip
         if not self.smoke and not self.ledger.select(**setting):
             own = measure(base / "runs" / "test-untrained.trec", read(CONFIG).evaluate)
-            self.ledger.add(setting, map(percent, own), 0.0)
+            self.ledger.add(setting, map(on_test, own), 0.0)
 
 
 def records(folder: Path) -> Iterator[Record]:
@@ -145,15 +146,14 @@ def records(folder: Path) -> Iterator[Record]:
     ``p_value`` and ``difference`` of one vector are against the untrained document encoder, those
     of several against one vector of the same backbone and seed.
     """
-    value = round(100 * dev_recall(folder), 3)
+    value = percent(dev_recall(folder))
     yield {"split": "dev", "metric": "recall", "k": 100, "value": value, "p_value": None}
-    for record in json.loads((folder / "evaluation" / "test.json").read_text()):
-        yield percent(record)
+    yield from map(on_test, json.loads((folder / "evaluation" / "test.json").read_text()))
 
 
-def percent(record: Record) -> Record:
+def on_test(record: Record) -> Record:
     names = {"value": "value", "low": "ci_low", "high": "ci_high", "difference": "difference"}
-    found = {new: round(100 * record[old], 3) for old, new in names.items() if old in record}
+    found = {new: percent(record[old]) for old, new in names.items() if old in record}
     kept = {name: record[name] for name in ("metric", "k", "queries")}
     return {"split": "test", **kept, **found, "p_value": record.get("p_value")}
 
@@ -162,10 +162,14 @@ def dev_recall(folder: Path) -> float:
     return float(stages.noted(folder, "train")["facts"]["dev_recall"])
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def parser() -> argparse.ArgumentParser:
+    parser = parser_of(__doc__)
     parser.add_argument("--smoke", action="store_true", help="minutes instead of hours, no records")
-    recorder = Recorder(parser.parse_args().smoke)
+    return parser
+
+
+def main() -> None:
+    recorder = Recorder(parser().parse_args().smoke)
     torch.set_num_threads(1)
     recorder.record_encoder(recorder.prepare())
     for backbone in BACKBONES:
