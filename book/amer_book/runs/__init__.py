@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 
@@ -39,9 +40,10 @@ def parser_of(
 
 
 def trained(
-    data: TrainData, score: Callable[[AMER], float], config: TrainConfig, decoder: DecoderConfig
+    data: TrainData, score: Callable[[AMER], float], decoder: DecoderConfig, **options: Any
 ) -> tuple[AMER, float]:
-    """A model at its best on dev, and its score there."""
+    """A model at its best on dev, and its score there; options are those of `TrainConfig`."""
+    config = TrainConfig(pairing="coverage" if options["m"] == 1 else "hungarian", **options)
     torch.manual_seed(config.seed)
     model = AMER(AMERConfig(dim=data.documents.shape[1], decoder=decoder))
     history = fit(model, data, config, score, progress=False)

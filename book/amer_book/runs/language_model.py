@@ -31,13 +31,9 @@ from amer_lite.storage import cache_folder, write_text
 CONFIG = RESULTS.parent / "configs" / "words.toml"  # of a checkout
 RATES = (3e-4, 1e-3)
 SEEDS = (0, 1, 2)
+SETTING: Record = {"experiment": "lm", "dataset": "wordnet", "dim": 384}
 Changes = dict[str, object]
-STATES = """[states]
-layers = [16, 26]
-last = 1
-width = 384
-heads = 6
-"""
+STATES = "[states]\nlayers = [16, 26]\nlast = 1\nwidth = 384\nheads = 6\n"
 # Section of the config and epochs. Frozen states cost a twentieth of LoRA: once they get its number
 # of steps, once eight times as many.
 BACKBONES: dict[str, tuple[str | None, int]] = {
@@ -86,22 +82,19 @@ class Recorder:
     def train(self, backbone: str, model: str, rate: float, seed: int) -> Path:
         """Train, search and measure; returns the folder. What is done is not done again."""
         section, epochs = BACKBONES[backbone]
-        changes = {
-            **MODELS[model], "train.learning_rate": rate, "train.seed": seed,
-            "train.epochs": epochs,
-        }  # fmt: skip
+        changes = MODELS[model] | {"train.learning_rate": rate, "train.seed": seed}
+        changes |= {"train.epochs": epochs}
         folder = self.folder(backbone, model, rate, seed)
         for part in ("embeddings", "stages/embed"):
             shutil.copytree(self.root / "base" / part, folder / part, dirs_exist_ok=True)
         if section is not None:
             text = re.sub(r"\[lora\]\n.*?\n(?=\n)", section, CONFIG.read_text(), flags=re.DOTALL)
             write_text(folder / "config.toml", text)
-        setting = {
-            "experiment": "lm", "dataset": "wordnet", "dim": 384, "backbone": backbone,
-            "model": model, "m": 1 if model == "single" else 3,
-            "merge": "round_robin" if model == "single" else "mixture",
-            "learning_rate": rate, "epochs": epochs, "seed": seed,
-        }  # fmt: skip
+        setting = SETTING | {"backbone": backbone, "model": model, "seed": seed}
+        setting |= (
+            {"m": 1, "merge": "round_robin"} if model == "single" else {"m": 3, "merge": "mixture"}
+        )
+        setting |= {"learning_rate": rate, "epochs": epochs}
         known = bool(self.ledger.select(**setting))
         if known and (folder / "evaluation").exists():
             return folder
@@ -131,10 +124,8 @@ class Recorder:
 
     def record_encoder(self, base: Path) -> None:
         """The untrained document encoder on the same questions: what has to be beaten."""
-        setting = {
-            "experiment": "lm", "dataset": "wordnet", "dim": 384, "backbone": "none",
-            "model": "encoder", "m": 1, "merge": "round_robin", "seed": 0,
-        }  # fmt: skip
+        setting = SETTING | {"backbone": "none", "model": "encoder", "seed": 0}
+        setting |= {"m": 1, "merge": "round_robin"}
         if not self.smoke and not self.ledger.select(**setting):
             own = measure(base / "runs" / "test-untrained.trec", read(CONFIG).evaluate)
             self.ledger.add(setting, map(on_test, own), 0.0)

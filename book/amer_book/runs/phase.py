@@ -23,51 +23,35 @@ from amer_book.records import Ledger, Record
 from amer_book.runs import measured, parser_of, trained
 from amer_book.worlds.synthetic import SyntheticConfig, SyntheticWorld, make
 from amer_book.worlds.transforms import linear_golds
-from amer_lite import AMER, DecoderConfig, FaissIndex, TrainConfig, TrainData, evaluator
+from amer_lite import AMER, DecoderConfig, FaissIndex, TrainData, evaluator
 from amer_lite.evaluation import geometry
 from amer_lite.search.retrieve import as_run, search_and_merge
 
 GOLDS, DIMS = (2, 3, 5, 8), (8, 16, 32, 64, 128)
 COMPANIONS, NOISES = (0, 3), (0.0, 0.5)
-TRAIN, DEV, TEST, CORPUS, SEED = 5000, 100, 200, 200_000, 1
+SIZES, CORPUS, SEED = {"train": 5000, "dev": 100, "test": 200}, 200_000, 1
 STEPS, LONGER, K = 800, 2400, 10  # LONGER for the most golds, where STEPS do not suffice
 
 
 def config(golds: int, dim: int, companions: int, noise: float) -> SyntheticConfig:
     """A world in which each gold has so many documents around it, at a cosine of about 0.89."""
-    total = golds * (TRAIN + DEV + TEST)
+    total = golds * sum(SIZES.values())
     return SyntheticConfig(
-        "rotations",
-        dim=dim,
-        golds=golds,
-        train=TRAIN,
-        dev=DEV,
-        test=TEST,
-        corpus=CORPUS,
-        noise=noise,
-        crowd=companions * total / (CORPUS - total),
-        crowd_spread=0.5,
-        seed=SEED,
-    )
+        "rotations", dim=dim, golds=golds, **SIZES, corpus=CORPUS, noise=noise, seed=SEED,
+        crowd=companions * total / (CORPUS - total), crowd_spread=0.5,
+    )  # fmt: skip
 
 
 def train(
     world: SyntheticWorld, index: FaissIndex, m: int, rate: float, steps: int
 ) -> tuple[AMER, float]:
     """A model and its best Recall@10 on dev."""
-    setting = TrainConfig(
-        steps=steps,
-        m=m,
-        batch_size=128,
-        learning_rate=rate,
-        evaluate_every=200,
-        seed=SEED,
-    )
     known = torch.from_numpy(world.documents[: world.golds["dev"][0][0]])
     data = TrainData(world.prefix("train"), world.golds["train"], known)
     score = evaluator(index, world.prefix("dev"), world.examples("dev"), m=m, k=K)
     decoder = DecoderConfig(state_dim=world.config.dim, width=128, layers=1, heads=4)
-    return trained(data, score, setting, decoder)
+    options = {"m": m, "steps": steps, "learning_rate": rate, "seed": SEED}
+    return trained(data, score, decoder, **options, batch_size=128, evaluate_every=200)
 
 
 def answers(world: SyntheticWorld, index: FaissIndex, steps: int) -> dict[str, NDArray[np.float32]]:

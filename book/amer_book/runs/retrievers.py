@@ -35,21 +35,15 @@ KS = (10, 100)
 SIZES = (2, 3, 4, 5)  # with more golds a quarter holds a handful of queries; trends use all
 YARDSTICKS = ("MiniLM", "static vectors")  # of the quarters; trends are taken with every one
 RESAMPLES = 1000
-CASES = {  # shown one by one
-    "words": ("crane", "goose", "aurora", "screw"),
-    "kinds": ("telescope", "bad weather", "whistle", "rain"),
-}
+# Shown one by one.
+CASES = {"words": ("crane", "goose", "aurora", "screw"),
+         "kinds": ("telescope", "bad weather", "whistle", "rain")}  # fmt: skip
 
 
 def asked(spread: str) -> Dataset:
     """Queries for two to five words, whose documents are the whole corpus."""
-    return intents.load(
-        spread,
-        documents=INTENT_WORDS,
-        words=INTENT_WORDS,
-        queries={"all": INTENT_QUERIES},
-        fractions={"all": 1.0},
-    )
+    sizes = {"documents": INTENT_WORDS, "words": INTENT_WORDS, "queries": {"all": INTENT_QUERIES}}
+    return intents.load(spread, **sizes, fractions={"all": 1.0})
 
 
 def of_splits(dataset: Dataset) -> tuple[Dataset, list[Example]]:
@@ -99,9 +93,9 @@ def ranked(name: str, dataset: Dataset, examples: Sequence[Example]) -> Ranked:
 class Counts:
     """The golds found by one retriever for one set of queries."""
 
-    def __init__(self, ranks: list[NDArray[np.int64]], seed: int) -> None:
+    def __init__(self, ranks: list[NDArray[np.int64]]) -> None:
         self.ranks, self.sizes = ranks, np.array([len(golds) for golds in ranks])
-        self.generator = np.random.default_rng(seed)
+        self.generator = np.random.default_rng(0)
 
     def cell(self, rows: NDArray[np.int64], k: int) -> Record:
         """Of some queries with the same number of golds, in percent."""
@@ -138,28 +132,23 @@ class Counts:
 
     def by_spread(self, examples: Sequence[Example]) -> Iterator[Record]:
         """Beside each share, the share whose golds are all found when each is asked for alone."""
-        alone = {
-            example.gold_ids[0]: int(ranks[0])
-            for example, ranks in zip(examples, self.ranks, strict=True)
-            if len(example.gold_ids) == 1
-        }
+        pairs = zip(examples, self.ranks, strict=True)
+        alone = {e.gold_ids[0]: ranks[0] for e, ranks in pairs if len(ranks) == 1}
         spread = np.repeat(SPREADS, INTENT_QUERIES)
         sizes = self.sizes[: len(spread)]
         for name in SPREADS:
             for n in SIZES:
                 rows = np.flatnonzero((sizes == n) & (spread == name))
+                worst = np.array([max(alone[doc] for doc in examples[i].gold_ids) for i in rows])
                 for k in KS:
-                    easy = [
-                        all(alone[doc] <= k for doc in examples[i].gold_ids) for i in rows.tolist()
-                    ]
-                    found = {**self.cell(rows, k), "alone": percent(sum(easy) / len(easy))}
+                    found = {**self.cell(rows, k), "alone": percent((worst <= k).mean())}
                     yield {"spread": name, "n": n, "k": k, **found}
 
 
 def rows(
     which: str, name: str, found: Mapping[str, Ranked], examples: Sequence[Example]
 ) -> Iterator[Record]:
-    counts = Counts(found[name].ranks, seed=0)
+    counts = Counts(found[name].ranks)
     if which == "intents":
         yield from ({"kind": "spread", **row} for row in counts.by_spread(examples))
         return

@@ -22,7 +22,7 @@ import torch
 from amer_book.records import Ledger, Record, tuned
 from amer_book.runs import measured, parser_of, percent, trained
 from amer_book.worlds.synthetic import SyntheticConfig, SyntheticWorld, make
-from amer_lite import AMER, DecoderConfig, FaissIndex, TrainConfig, TrainData, evaluator
+from amer_lite import AMER, DecoderConfig, FaissIndex, TrainData, evaluator
 from amer_lite.search.retrieve import as_run, search_and_merge
 
 DIM, GOLDS = 1024, 5
@@ -44,23 +44,14 @@ def train(world: SyntheticWorld, setting: Record) -> tuple[AMER, float]:
     first = world.golds["dev"][0][0]
     index = FaissIndex(DIM)
     index.add(world.documents[first:], world.ids[first:])
-    m = setting["m"]
-    config = TrainConfig(
-        steps=setting["steps"],
-        m=m,
-        batch_size=256,
-        learning_rate=setting["learning_rate"],
-        pairing="coverage" if m == 1 else "hungarian",
-        masked=setting["masked"],
-        feedback=setting["feedback"] or "predicted",
-        sampling_cap=1.0,  # at the end, training sees what inference sees
-        evaluate_every=100,
-        seed=setting["seed"],
-    )
+    options = {key: setting[key] for key in ("m", "steps", "learning_rate", "masked", "seed")}
+    options |= {"feedback": setting["feedback"] or "predicted"}
+    options |= {"sampling_cap": 1.0}  # at the end, training sees what inference sees
     golds = torch.from_numpy(world.documents[:first])
     data = TrainData(world.prefix("train"), world.golds["train"], golds)
-    score = evaluator(index, queries, examples, m=m, k=10)
-    return trained(data, score, config, DecoderConfig(state_dim=DIM, width=256, layers=2, heads=4))
+    score = evaluator(index, queries, examples, m=setting["m"], k=10)
+    decoder = DecoderConfig(state_dim=DIM, width=256, layers=2, heads=4)
+    return trained(data, score, decoder, **options, batch_size=256, evaluate_every=100)
 
 
 def measure(config: SyntheticConfig, model: AMER, m: int) -> Iterator[Record]:

@@ -16,7 +16,7 @@ import torch
 from amer_book.records import Ledger, Record, tuned
 from amer_book.runs import parser_of, percent, trained
 from amer_book.runs.settings import Setting, World
-from amer_lite import AMER, DecoderConfig, TrainConfig, evaluator
+from amer_lite import AMER, DecoderConfig, evaluator
 from amer_lite.datasets import wordnet
 from amer_lite.evaluation import metrics
 from amer_lite.search.retrieve import Merge
@@ -30,16 +30,10 @@ WORDS = Setting("wordnet", lambda _, draw: wordnet.load(documents=15_000, seed=d
 
 def train(world: World, m: int, layers: int, rate: float, seed: int) -> AMER:
     """One model; all of them see the same data for the same number of steps."""
-    config = TrainConfig(
-        steps=world.setting.steps,
-        m=m,
-        learning_rate=rate,
-        evaluate_every=50,
-        seed=seed,
-    )
     score = evaluator(world.index, world.queries["dev"], world.examples["dev"], m=m, k=100)
     decoder = DecoderConfig(state_dim=384, width=256, layers=layers, heads=4, dropout=0.1)
-    return trained(world.train, score, config, decoder)[0]
+    options = {"m": m, "steps": world.setting.steps, "learning_rate": rate, "seed": seed}
+    return trained(world.train, score, decoder, **options, evaluate_every=50)[0]
 
 
 def measure(world: World, model: AMER, m: int, split: str) -> Iterator[Record]:
