@@ -18,7 +18,8 @@ from amer_lite.__main__ import _parser as amer_lite_parser
 
 ROOT = Path(__file__).parents[1]
 NAMES = sorted(path.stem for path in records.RESULTS.glob("*.jsonl"))
-PAGES = [ROOT / "README.md", ROOT / "data" / "README.md", *(ROOT / "book").glob("*.md")]
+pages = [ROOT / "README.md", ROOT / "data" / "README.md", *(ROOT / "book").glob("*.md")]
+PAGES = "\n".join(page.read_text() for page in pages)
 
 
 @pytest.fixture
@@ -36,9 +37,8 @@ def test_all_results_are_read_and_stay_small() -> None:
 
 
 def test_records_are_selected_chosen_and_averaged() -> None:
-    found = [
-        {"seed": seed, "step": step, "value": seed * step} for seed in (3, 1) for step in (2, 1)
-    ]
+    pairs = ((3, 2), (3, 1), (1, 2), (1, 1))
+    found = [{"seed": seed, "step": step, "value": seed * step} for seed, step in pairs]
     assert [r["seed"] for r in select(found, by="seed", step=2)] == [1, 3]
     assert select(found, seed=1, unknown=None) == select(found, seed=1)
     assert tuned(found, "seed", "step") == {"seed": 3, "step": 2}
@@ -65,14 +65,14 @@ def test_intervals_and_tables_are_markdown() -> None:
 
 def test_a_ledger_appends_each_training_once(folder: Path) -> None:
     ledger, path = Ledger("a", "real --draw 1"), folder / "a.jsonl"
-    rows = [{"k": 10, "value": 1.5}, {"split": "dev", "value": 2}]
+    rows: list[records.Record] = [{"k": 10, "value": 1.5}, {"split": "dev", "value": 2}]
     for _ in range(2):
-        ledger.once({"seed": 1}, lambda: rows, list)
+        ledger.once({"seed": 1}, lambda: rows, iter)
     first = path.read_text()
     origin, training = map(json.loads, first.splitlines())
     assert origin["command"] == "python -m amer_book.runs.real --draw 1"
     assert training["columns"] == ["k", "value", "split"] and training["origin"] == 0
-    ledger.once({"seed": 1}, lambda: rows, list, split="test")  # such a row is missing
+    ledger.once({"seed": 1}, lambda: rows, iter, split="test")  # such a row is missing
     Ledger("a", "real words").add({"seed": 2}, rows, wall_s=3.04)
     lines = path.read_text().removeprefix(first).splitlines()
     assert [json.loads(line)["origin"] for line in lines] == [0, 1, 1]
@@ -116,11 +116,9 @@ def test_a_torn_line_is_refused_and_the_next_run_cuts_it(
 
 def commands() -> list[tuple[str, str]]:
     """Those of the pages, up to a comment, and those of the records; module and arguments."""
-    texts = [path.read_text() for path in PAGES]
-    texts += ["\n".join({r["command"] for r in records.read(name)}) for name in NAMES]
-    return sorted(
-        {m for text in texts for m in re.findall(r"python -m ([\w.]+) ?([^`#\n]*)", text)}
-    )
+    recorded = {r["command"] for name in NAMES for r in records.read(name)}
+    text = "\n".join([PAGES, *recorded])
+    return sorted(set(re.findall(r"python -m ([\w.]+) ?([^`#\n]*)", text)))
 
 
 @pytest.mark.parametrize(("module", "arguments"), commands())
@@ -136,13 +134,7 @@ def test_every_command_is_understood(module: str, arguments: str) -> None:
 
 def test_every_target_of_make_exists() -> None:
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = {
-        target
-        for path in PAGES
-        for target in re.findall(
-            r"(?:^|`)make (?:[A-Z]+=\S+ )?(\w+)", path.read_text(), re.MULTILINE
-        )
-    }
+    named = set(re.findall(r"(?:^|`)make (?:[A-Z]+=\S+ )?(\w+)", PAGES, re.MULTILINE))
     assert "book" in named <= targets
 
 

@@ -29,7 +29,8 @@ from amer_lite.search.retrieve import as_run, search_and_merge
 
 GOLDS, DIMS = (2, 3, 5, 8), (8, 16, 32, 64, 128)
 COMPANIONS, NOISES = (0, 3), (0.0, 0.5)
-SIZES, CORPUS, SEED = {"train": 5000, "dev": 100, "test": 200}, 200_000, 1
+SIZES: Record = {"train": 5000, "dev": 100, "test": 200}
+CORPUS, SEED = 200_000, 1
 STEPS, LONGER, K = 800, 2400, 10  # LONGER for the most golds, where STEPS do not suffice
 
 

@@ -42,8 +42,8 @@ CASES = {"words": ("crane", "goose", "aurora", "screw"),
 
 def asked(spread: str) -> Dataset:
     """Queries for two to five words, whose documents are the whole corpus."""
-    sizes = {"documents": INTENT_WORDS, "words": INTENT_WORDS, "queries": {"all": INTENT_QUERIES}}
-    return intents.load(spread, **sizes, fractions={"all": 1.0})
+    parts: Record = {"queries": {"all": INTENT_QUERIES}, "fractions": {"all": 1.0}}
+    return intents.load(spread, documents=INTENT_WORDS, words=INTENT_WORDS, **parts)
 
 
 def of_splits(dataset: Dataset) -> tuple[Dataset, list[Example]]:
@@ -139,7 +139,8 @@ class Counts:
         for name in SPREADS:
             for n in SIZES:
                 rows = np.flatnonzero((sizes == n) & (spread == name))
-                worst = np.array([max(alone[doc] for doc in examples[i].gold_ids) for i in rows])
+                golds = [examples[row].gold_ids for row in rows.tolist()]
+                worst = np.array([max(alone[doc] for doc in own) for own in golds])
                 for k in KS:
                     found = {**self.cell(rows, k), "alone": percent((worst <= k).mean())}
                     yield {"spread": name, "n": n, "k": k, **found}
