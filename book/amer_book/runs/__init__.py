@@ -43,7 +43,7 @@ def trained(
     data: TrainData, score: Callable[[AMER], float], decoder: DecoderConfig, **options: Any
 ) -> tuple[AMER, float]:
     """A model at its best on dev, and its score there; options are those of `TrainConfig`."""
-    config = TrainConfig(pairing="coverage" if options["m"] == 1 else "hungarian", **options)
+    config = TrainConfig(**options)
     torch.manual_seed(config.seed)
     model = AMER(AMERConfig(dim=data.documents.shape[1], decoder=decoder))
     history = fit(model, data, config, score, progress=False)

@@ -89,7 +89,7 @@ def rank(world: World, vectors: np.ndarray, merge: str, tau: float) -> Run:
     rules["mixture-shallow"] = {"merge": "mixture", "tau": tau}
     rules["mixture"] = {**rules["mixture-shallow"], "depth": DEPTH}
     found = search_and_merge(world.index, vectors, max(CUTS), **rules.get(merge, {}))
-    return as_run(found, world.index, [example.id for example in world.examples["dev"]])
+    return as_run(found, world.index, world.examples["dev"])
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:

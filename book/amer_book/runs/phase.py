@@ -23,7 +23,7 @@ from amer_book.records import Ledger, Record
 from amer_book.runs import measured, parser_of, trained
 from amer_book.worlds.synthetic import SyntheticConfig, SyntheticWorld, make
 from amer_book.worlds.transforms import linear_golds
-from amer_lite import AMER, DecoderConfig, FaissIndex, TrainData, evaluator
+from amer_lite import AMER, DecoderConfig, FaissIndex, evaluator
 from amer_lite.evaluation import geometry
 from amer_lite.search.retrieve import as_run, search_and_merge
 
@@ -47,12 +47,12 @@ def train(
     world: SyntheticWorld, index: FaissIndex, m: int, rate: float, steps: int
 ) -> tuple[AMER, float]:
     """A model and its best Recall@10 on dev."""
-    known = torch.from_numpy(world.documents[: world.golds["dev"][0][0]])
-    data = TrainData(world.prefix("train"), world.golds["train"], known)
     score = evaluator(index, world.prefix("dev"), world.examples("dev"), m=m, k=K)
     decoder = DecoderConfig(state_dim=world.config.dim, width=128, layers=1, heads=4)
     options = {"m": m, "steps": steps, "learning_rate": rate, "seed": SEED}
-    return trained(data, score, decoder, **options, batch_size=128, evaluate_every=200)
+    return trained(
+        world.train_data(), score, decoder, **options, batch_size=128, evaluate_every=200
+    )
 
 
 def answers(world: SyntheticWorld, index: FaissIndex, steps: int) -> dict[str, NDArray[np.float32]]:
@@ -77,7 +77,7 @@ def found(world: SyntheticWorld, steps: int) -> Iterator[Record]:
     index = world.index()
     examples = world.examples("test")
     for model, vectors in answers(world, index, steps).items():
-        run = as_run(search_and_merge(index, vectors, K), index, [e.id for e in examples])
+        run = as_run(search_and_merge(index, vectors, K), index, examples)
         yield from measured(run, examples, (K,), model=model, m=vectors.shape[1])
     golds = world.documents[np.array(world.golds["test"])]
     rho = round(float(np.median(geometry.rho(golds, index, [K]))), 4)

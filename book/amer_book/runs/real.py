@@ -34,8 +34,8 @@ from amer_book.runs.settings import USUAL, WORLDS, Point, World
 from amer_lite import AMER, AMERConfig, DecoderConfig, TrainConfig, fit
 from amer_lite.datasets.types import Run
 from amer_lite.evaluation import metrics
-from amer_lite.search.retrieve import as_run, retrieve
 from amer_lite.model.weights import restore, snapshot
+from amer_lite.search.retrieve import as_run, retrieve
 
 SEEDS = (1, 2, 3)
 CUTS = (10, 100)
@@ -70,7 +70,6 @@ def settings(world: World, m: int, point: Point, seed: int) -> TrainConfig:
         steps=world.setting.steps,
         m=m,
         batch_size=world.setting.batch_size,
-        pairing="coverage" if m == 1 else "hungarian",
         masked=m > 1,
         anchored=m > 1,
         evaluate_every=world.setting.steps // 4,

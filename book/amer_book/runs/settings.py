@@ -100,7 +100,7 @@ WORLDS: Mapping[str, Setting] = {
         dataset="wordnet-one-sense",
         load=lambda _, draw: wordnet.load(1, 1, documents=16_000, seed=draw),
     ),
-    "kinds": Setting("wordnet-kinds", lambda _, draw: wordnet.kinds(seed=draw), 160, 128),
+    "kinds": Setting("wordnet-kinds", lambda _, draw: kinds.load(seed=draw), 160, 128),
     "debian-tags": _tags,
     "ambigqa": Setting("ambigqa", _ambigqa, 160),
     # Tried on dev once the others had been seen; trained only when named.

@@ -22,7 +22,7 @@ import torch
 from amer_book.records import Ledger, Record, tuned
 from amer_book.runs import measured, parser_of, percent, trained
 from amer_book.worlds.synthetic import SyntheticConfig, SyntheticWorld, make
-from amer_lite import AMER, DecoderConfig, FaissIndex, TrainData, evaluator
+from amer_lite import AMER, DecoderConfig, FaissIndex, evaluator
 from amer_lite.search.retrieve import as_run, search_and_merge
 
 DIM, GOLDS = 1024, 5
@@ -47,11 +47,11 @@ def train(world: SyntheticWorld, setting: Record) -> tuple[AMER, float]:
     options = {key: setting[key] for key in ("m", "steps", "learning_rate", "masked", "seed")}
     options |= {"feedback": setting["feedback"] or "predicted"}
     options |= {"sampling_cap": 1.0}  # at the end, training sees what inference sees
-    golds = torch.from_numpy(world.documents[:first])
-    data = TrainData(world.prefix("train"), world.golds["train"], golds)
     score = evaluator(index, queries, examples, m=setting["m"], k=10)
     decoder = DecoderConfig(state_dim=DIM, width=256, layers=2, heads=4)
-    return trained(data, score, decoder, **options, batch_size=256, evaluate_every=100)
+    return trained(
+        world.train_data(), score, decoder, **options, batch_size=256, evaluate_every=100
+    )
 
 
 def measure(config: SyntheticConfig, model: AMER, m: int) -> Iterator[Record]:
@@ -61,7 +61,7 @@ def measure(config: SyntheticConfig, model: AMER, m: int) -> Iterator[Record]:
     vectors = model.generate(world.prefix("test"), m).numpy()
     examples = world.examples("test")
     del world  # the index has its own copy
-    run = as_run(search_and_merge(index, vectors, 100), index, [e.id for e in examples])
+    run = as_run(search_and_merge(index, vectors, 100), index, examples)
     return measured(run, examples, (10, 100), split="test")
 
 
