@@ -188,11 +188,9 @@ class PooledStates:
 
     def __call__(self, texts: Sequence[str]) -> Scores:
         """(N ≥ 2, d), L2-normalised."""
+        where: dict[str, Any] = {"cache": self._cache, "kind": "pooled_states"}
         model = self._reader.fingerprint
-        shards = rows_of(
-            texts, self._pooled, cache=self._cache, kind="pooled_states", model=model, progress=True
-        )
-        vectors = np.concatenate([shard.values for shard in shards])
+        vectors = encode_cached(texts, self._pooled, 64, True, model=model, **where).values
         return _unit_rows(vectors - vectors.mean(0))
 
     def _pooled(self, texts: list[str], batch_size: int) -> Ragged:
