@@ -1,74 +1,220 @@
-"""The flat records of a recorded run, kept on disk: a killed run goes on where it stopped.
+"""Recorded results: what trainings found that take too long for a page.
 
-Several processes may work on parts of one run: each adds to what the file holds at that moment.
+A file ``results/<name>.jsonl`` has two kinds of lines. An *origin* says how its trainings were
+made; a *training* has its setting and, as rows under columns, what was found; null where a row has
+nothing to say::
+
+    {"origin": 0, "command": "python -m …", "machine": "…", "versions": {"torch": "…"}}
+    {"setting": {"seed": 1}, "wall_s": 23.3, "origin": 0, "columns": ["k"], "rows": [[10]]}
+
+Lines are only ever appended. Read back, every row is a flat `Record`: its setting, its columns,
+``wall_s``, ``command``, ``machine`` and ``versions``.
 """
 
 from __future__ import annotations
 
-import fcntl
+import base64
 import json
 import os
 import platform
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import torch
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from amer_lite.storage import write_text
-
-RESULTS = Path(__file__).parents[2] / "data" / "results"
 Record = dict[str, Any]
+T = TypeVar("T")
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"  # in an installed wheel; else those of the checkout
+if not RESULTS.is_dir():
+    RESULTS = HERE.parents[1] / "data" / "results"
+
+
+def read(name: str) -> list[Record]:
+    """The records of ``<name>.jsonl``, in the order in which they were written.
+
+    Raises:
+        ValueError: a line that is no origin and no training, or the torn last line of a run that
+            was killed while it wrote.
+    """
+    path = RESULTS / f"{name}.jsonl"
+    return _parse(path.read_text(encoding="utf-8"), path)[1]
+
+
+def select(records: Iterable[Record], /, by: str | None = None, **wanted: Any) -> list[Record]:
+    """The records that have these values, sorted by one of their fields if ``by`` names it."""
+    found = [r for r in records if all(r.get(key) == value for key, value in wanted.items())]
+    return found if by is None else sorted(found, key=lambda record: record[by])
+
+
+def tuned(records: Sequence[Record], *names: str) -> Record:
+    """What was chosen: these fields of the record with the highest value, of equals the first.
+
+    Of no records it is empty: where nothing was trained, there was nothing to choose.
+    """
+    best = max(records, key=lambda record: float(record["value"])) if records else {}
+    return {name: best[name] for name in names if best}
+
+
+def curve(records: Iterable[Record]) -> tuple[list[int], list[float]]:
+    """Steps, and at each step the mean of the values of all trainings."""
+    values: dict[int, list[float]] = {}
+    for record in records:
+        values.setdefault(record["step"], []).append(record["value"])
+    steps = sorted(values)
+    return steps, [float(np.mean(values[step])) for step in steps]
+
+
+def answered(*records: Record) -> NDArray[np.float64]:
+    """(Q,): for every query the share of these records in which all of its golds were found."""
+    packed = [np.frombuffer(base64.b64decode(r["answered"]), np.uint8) for r in records]
+    bits = [np.unpackbits(p, count=r["queries"]) for p, r in zip(packed, records, strict=True)]
+    return np.mean(bits, axis=0)
+
+
+def as_bits(every: ArrayLike) -> str:
+    """What `answered` reads: a bit for each query, packed and in base64."""
+    return base64.b64encode(np.packbits(np.asarray(every, bool)).tobytes()).decode()
+
+
+def interval(*numbers: float, form: str = "+.1f") -> str:
+    """``+0.2 to +1.4`` of two ends; ``+0.8 (+0.2 to +1.4)`` of a value and its two ends."""
+    *value, low, high = (format(float(number), form) for number in numbers)
+    return f"{value[0]} ({low} to {high})" if value else f"{low} to {high}"
+
+
+def table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> None:
+    """Display rows of cells under a header; text in a cell may be Markdown."""
+    from IPython.display import Markdown, display
+
+    display(Markdown(markdown(header, rows)))
+
+
+def markdown(header: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
+    """The Markdown that `table` displays.
+
+    Raises:
+        ValueError: a row with more or fewer cells than the header.
+    """
+    lines = [header, ["---"] * len(header), *rows]
+    for line in lines:
+        if len(line) != len(header):
+            raise ValueError(f"{len(line)} cells under {len(header)} headings: {list(line)}")
+    cells = [[str(cell).replace("|", r"\|").replace("\n", " ") for cell in line] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 
 
 class Ledger:
-    """Records of ``data/results/<name>.json``, one line a record, each with its origin.
+    """Adds trainings to ``<name>.jsonl``: a killed run goes on where it stopped.
+
+    Several processes may work on parts of one run: each line is appended under a lock on the file.
 
     Args:
         name: of the file.
-        module: ``amer_book.runs.<module>``, options and all, is the command that writes; the file's
-            name if None.
+        command: module and options of ``python -m amer_book.runs.…``; the name if None.
     """
 
-    def __init__(self, name: str, module: str | None = None) -> None:
-        self.path = RESULTS / f"{name}.json"
-        self.records = self._read()
+    def __init__(self, name: str, command: str | None = None) -> None:
+        import torch
+
+        self.path = RESULTS / f"{name}.jsonl"
         self.origin = {
-            "live_or_recorded": "recorded",
-            "command": f"python -m amer_book.runs.{module or name}",
+            "command": f"python -m amer_book.runs.{command or name}",
             "machine": f"{platform.machine()}, {torch.get_num_threads()} thread(s)",
             "versions": {
                 package: version(package) for package in ("torch", "numpy", "faiss-cpu", "scipy")
             },
         }
+        self.records: list[Record] = []
+        self._sync()
 
-    def select(self, **setting: Any) -> list[Record]:
-        """The records that have these values."""
-        return [
-            record
-            for record in self.records
-            if all(record.get(key) == value for key, value in setting.items())
-        ]
+    def select(self, **wanted: Any) -> list[Record]:
+        return select(self.records, **wanted)
+
+    def once(
+        self,
+        setting: Mapping[str, Any],
+        train: Callable[[], T],
+        measure: Callable[[T], Iterable[Record]],
+        **row: Any,
+    ) -> None:
+        """Train, measure and write it down, unless there is a record of this setting already.
+
+        Args:
+            train: what ``wall_s`` is the time of.
+            measure: of what ``train`` returns.
+            row: what that record must have besides, such as ``split="test"``.
+        """
+        if self.select(**setting, **row):
+            return
+        start = time.perf_counter()
+        trained = train()
+        wall_s = time.perf_counter() - start
+        self.add(setting, measure(trained), wall_s)
+        print(*setting.values(), f"{wall_s:.0f} s", flush=True)
 
     def add(self, setting: Mapping[str, Any], found: Iterable[Record], wall_s: float) -> None:
-        """Append records and write the file, atomically."""
-        new = [{**setting, **one, "wall_s": round(wall_s, 1), **self.origin} for one in found]
-        with _locked(self.path.parent):
-            self.records = self._read() + new
-            lines = ",\n".join(json.dumps(record) for record in self.records)
-            write_text(self.path, f"[\n{lines}\n]\n")
+        """Append one training."""
+        rows = list(found)
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+        cells = [[row.get(column) for column in columns] for row in rows]
+        what = {"setting": dict(setting), "wall_s": round(wall_s, 1)}
+        self._sync({**what, "columns": columns, "rows": cells})
 
-    def _read(self) -> list[Record]:
-        return json.loads(self.path.read_text()) if self.path.exists() else []
+    def _sync(self, training: Record | None = None) -> None:
+        """Read what the file holds by now; append a training, after its origin if that is new."""
+        import fcntl  # not on Windows, where the records can be read all the same
+
+        with self.path.open("a+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            text = file.read()
+            if torn := len(text) - (text.rfind(b"\n") + 1):
+                print(f"{self.path}: cut {torn} bytes, the torn last line of a killed run")
+                text = text[:-torn]
+                file.truncate(len(text))
+            origins, self.records = _parse(text.decode(), self.path)
+            if training is None:
+                return
+            new = [] if self.origin in origins else [{"origin": len(origins), **self.origin}]
+            number = len(origins) if new else origins.index(self.origin)
+            lines = "".join(
+                json.dumps(line) + "\n" for line in [*new, training | {"origin": number}]
+            )
+            file.write(lines.encode())
+            file.flush()
+            os.fsync(file.fileno())
+            self.records = _parse(text.decode() + lines, self.path)[1]
 
 
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+def _parse(text: str, path: Path) -> tuple[list[Record], list[Record]]:
+    """Origins and records."""
+    *lines, rest = text.split("\n")
+    if rest:
+        raise ValueError(
+            f"{path}, line {len(lines) + 1}: torn, a run was killed while it wrote; delete that "
+            "line, or start the run again, which cuts it"
+        )
+    origins: list[Record] = []
+    records: list[Record] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            found = json.loads(line)
+            origin = found.pop("origin")
+            if "setting" not in found:
+                origins.append(found)
+                continue
+            shared = {"wall_s": found["wall_s"], **origins[origin]}
+            for row in found["rows"]:
+                columns = zip(found["columns"], row, strict=True)
+                records.append({**found["setting"], **dict(columns), **shared})
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"{path}, line {number}: not an origin or a training: {error!r}"
+            ) from error
+    return origins, records

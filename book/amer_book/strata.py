@@ -19,12 +19,9 @@ class Trend(NamedTuple):
 
 
 def quarters(values: ArrayLike, strata: ArrayLike) -> NDArray[np.int64]:
-    """Which quarter of its stratum each value lies in, 0 (lowest) to 3, (Q,).
+    """Which quarter of its stratum each of Q values lies in, (Q,), 0 (lowest) to 3.
 
     Quarters are equally large up to one query; of equal values the first is the lower.
-
-    Args:
-        values, strata: (Q,).
     """
     values, strata = np.asarray(values), np.asarray(strata)
     found = np.zeros(len(values), np.int64)
@@ -77,10 +74,7 @@ def trend(
 def independent(found: NDArray[Any]) -> float:
     """The share of queries that would have all golds found if one said nothing of another.
 
-    Args:
-        found: (Q, n) bool, whether the j-th gold of a query was found.
-
-    Returns:
-        the product over j of the share of queries whose j-th gold was found.
+    With (Q, n) bool, whether the j-th gold of a query was found, it is the product over j of the
+    share of queries whose j-th gold was found.
     """
     return float(np.asarray(found, np.float64).mean(0).prod())

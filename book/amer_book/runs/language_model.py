@@ -4,8 +4,8 @@
 
 Everything is ``data/configs/words.toml`` with some values changed: LoRA on SmolLM2, or a small
 decoder over its frozen states; one vector, or three. Both learning rates are tried with seed 0 and
-the better on dev is kept; then two more seeds. Writes to ``data/results/real.json`` after every
-training, experiment "lm"; started again, it goes on where it stopped, inside a training too.
+the better on dev is kept; then two more seeds. Experiment "lm" of ``real.jsonl``; started again, it
+goes on where it stopped, inside a training too.
 """
 
 from __future__ import annotations
@@ -20,23 +20,20 @@ from pathlib import Path
 
 import torch
 
-from amer_book.records import Ledger, Record
+from amer_book.records import RESULTS, Ledger, Record
+from amer_book.runs import parser_of, percent
 from amer_lite.__main__ import main as amer_lite
 from amer_lite.commands import stages
 from amer_lite.commands.config import read
 from amer_lite.commands.evaluate import measure
 from amer_lite.storage import cache_folder, write_text
 
-CONFIG = Path(__file__).parents[2] / "data" / "configs" / "words.toml"
+CONFIG = RESULTS.parent / "configs" / "words.toml"  # of a checkout
 RATES = (3e-4, 1e-3)
 SEEDS = (0, 1, 2)
+SETTING: Record = {"experiment": "lm", "dataset": "wordnet", "dim": 384}
 Changes = dict[str, object]
-STATES = """[states]
-layers = [16, 26]
-last = 1
-width = 384
-heads = 6
-"""
+STATES = "[states]\nlayers = [16, 26]\nlast = 1\nwidth = 384\nheads = 6\n"
 # Section of the config and epochs. Frozen states cost a twentieth of LoRA: once they get its number
 # of steps, once eight times as many.
 BACKBONES: dict[str, tuple[str | None, int]] = {
@@ -85,22 +82,19 @@ class Recorder:
     def train(self, backbone: str, model: str, rate: float, seed: int) -> Path:
         """Train, search and measure; returns the folder. What is done is not done again."""
         section, epochs = BACKBONES[backbone]
-        changes = {
-            **MODELS[model], "train.learning_rate": rate, "train.seed": seed,
-            "train.epochs": epochs,
-        }  # fmt: skip
+        changes = MODELS[model] | {"train.learning_rate": rate, "train.seed": seed}
+        changes |= {"train.epochs": epochs}
         folder = self.folder(backbone, model, rate, seed)
         for part in ("embeddings", "stages/embed"):
             shutil.copytree(self.root / "base" / part, folder / part, dirs_exist_ok=True)
         if section is not None:
             text = re.sub(r"\[lora\]\n.*?\n(?=\n)", section, CONFIG.read_text(), flags=re.DOTALL)
             write_text(folder / "config.toml", text)
-        setting = {
-            "experiment": "lm", "dataset": "wordnet", "dim": 384, "backbone": backbone,
-            "model": model, "m": 1 if model == "single" else 3,
-            "merge": "round_robin" if model == "single" else "mixture",
-            "learning_rate": rate, "epochs": epochs, "seed": seed,
-        }  # fmt: skip
+        setting = SETTING | {"backbone": backbone, "model": model, "seed": seed}
+        setting |= (
+            {"m": 1, "merge": "round_robin"} if model == "single" else {"m": 3, "merge": "mixture"}
+        )
+        setting |= {"learning_rate": rate, "epochs": epochs}
         known = bool(self.ledger.select(**setting))
         if known and (folder / "evaluation").exists():
             return folder
@@ -130,13 +124,11 @@ class Recorder:
 
     def record_encoder(self, base: Path) -> None:
         """The untrained document encoder on the same questions: what has to be beaten."""
-        setting = {
-            "experiment": "lm", "dataset": "wordnet", "dim": 384, "backbone": "none",
-            "model": "encoder", "m": 1, "merge": "round_robin", "seed": 0,
-        }  # fmt: skip
+        setting = SETTING | {"backbone": "none", "model": "encoder", "seed": 0}
+        setting |= {"m": 1, "merge": "round_robin"}
         if not self.smoke and not self.ledger.select(**setting):
             own = measure(base / "runs" / "test-untrained.trec", read(CONFIG).evaluate)
-            self.ledger.add(setting, map(percent, own), 0.0)
+            self.ledger.add(setting, map(on_test, own), 0.0)
 
 
 def records(folder: Path) -> Iterator[Record]:
@@ -145,15 +137,14 @@ def records(folder: Path) -> Iterator[Record]:
     ``p_value`` and ``difference`` of one vector are against the untrained document encoder, those
     of several against one vector of the same backbone and seed.
     """
-    value = round(100 * dev_recall(folder), 3)
+    value = percent(dev_recall(folder))
     yield {"split": "dev", "metric": "recall", "k": 100, "value": value, "p_value": None}
-    for record in json.loads((folder / "evaluation" / "test.json").read_text()):
-        yield percent(record)
+    yield from map(on_test, json.loads((folder / "evaluation" / "test.json").read_text()))
 
 
-def percent(record: Record) -> Record:
+def on_test(record: Record) -> Record:
     names = {"value": "value", "low": "ci_low", "high": "ci_high", "difference": "difference"}
-    found = {new: round(100 * record[old], 3) for old, new in names.items() if old in record}
+    found = {new: percent(record[old]) for old, new in names.items() if old in record}
     kept = {name: record[name] for name in ("metric", "k", "queries")}
     return {"split": "test", **kept, **found, "p_value": record.get("p_value")}
 
@@ -162,10 +153,14 @@ def dev_recall(folder: Path) -> float:
     return float(stages.noted(folder, "train")["facts"]["dev_recall"])
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def parser() -> argparse.ArgumentParser:
+    parser = parser_of(__doc__)
     parser.add_argument("--smoke", action="store_true", help="minutes instead of hours, no records")
-    recorder = Recorder(parser.parse_args().smoke)
+    return parser
+
+
+def main() -> None:
+    recorder = Recorder(parser().parse_args().smoke)
     torch.set_num_threads(1)
     recorder.record_encoder(recorder.prepare())
     for backbone in BACKBONES:

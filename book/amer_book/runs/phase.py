@@ -5,80 +5,54 @@
 Worlds of independent rotations, by golds a query, dimension, documents crowded around each gold,
 and noise on the golds, which no model can predict. In each: AMER with as many vectors as golds, a
 single vector with the better of two learning rates on dev, and the oracles. Both models train for
-800 steps; in the worlds with eight golds, which take longer to learn, once more for 2,400. Writes
-``data/results/phase.json`` after every world; started again, it goes on where it stopped. Two hours
-on one core; the worlds without (0) and with (3) companions can run side by side.
+800 steps; in the worlds with eight golds, which take longer to learn, once more for 2,400. Two
+hours on one core; the worlds without (0) and with (3) companions can run side by side.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
-import time
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from amer_book.records import Ledger, Record
+from amer_book.runs import measured, parser_of, trained
 from amer_book.worlds.synthetic import SyntheticConfig, SyntheticWorld, make
 from amer_book.worlds.transforms import linear_golds
-from amer_lite import (
-    AMER,
-    AMERConfig,
-    DecoderConfig,
-    FaissIndex,
-    TrainConfig,
-    evaluator,
-    fit,
-)
-from amer_lite.evaluation import geometry, metrics
+from amer_lite import AMER, DecoderConfig, FaissIndex, evaluator
+from amer_lite.evaluation import geometry
 from amer_lite.search.retrieve import as_run, search_and_merge
 
 GOLDS, DIMS = (2, 3, 5, 8), (8, 16, 32, 64, 128)
 COMPANIONS, NOISES = (0, 3), (0.0, 0.5)
-TRAIN, DEV, TEST, CORPUS, SEED = 5000, 100, 200, 200_000, 1
+SIZES: Record = {"train": 5000, "dev": 100, "test": 200}
+CORPUS, SEED = 200_000, 1
 STEPS, LONGER, K = 800, 2400, 10  # LONGER for the most golds, where STEPS do not suffice
 
 
 def config(golds: int, dim: int, companions: int, noise: float) -> SyntheticConfig:
     """A world in which each gold has so many documents around it, at a cosine of about 0.89."""
-    total = golds * (TRAIN + DEV + TEST)
+    total = golds * sum(SIZES.values())
     return SyntheticConfig(
-        "rotations",
-        dim=dim,
-        golds=golds,
-        train=TRAIN,
-        dev=DEV,
-        test=TEST,
-        corpus=CORPUS,
-        noise=noise,
-        crowd=companions * total / (CORPUS - total),
-        crowd_spread=0.5,
-        seed=SEED,
-    )
+        "rotations", dim=dim, golds=golds, **SIZES, corpus=CORPUS, noise=noise, seed=SEED,
+        crowd=companions * total / (CORPUS - total), crowd_spread=0.5,
+    )  # fmt: skip
 
 
 def train(
     world: SyntheticWorld, index: FaissIndex, m: int, rate: float, steps: int
 ) -> tuple[AMER, float]:
     """A model and its best Recall@10 on dev."""
-    torch.manual_seed(SEED)
-    dim = world.config.dim
-    decoder = DecoderConfig(state_dim=dim, width=128, layers=1, heads=4)
-    model = AMER(AMERConfig(dim=dim, decoder=decoder))
     score = evaluator(index, world.prefix("dev"), world.examples("dev"), m=m, k=K)
-    setting = TrainConfig(
-        steps=steps,
-        m=m,
-        batch_size=128,
-        learning_rate=rate,
-        evaluate_every=200,
-        seed=SEED,
+    decoder = DecoderConfig(state_dim=world.config.dim, width=128, layers=1, heads=4)
+    options = {"m": m, "steps": steps, "learning_rate": rate, "seed": SEED}
+    return trained(
+        world.train_data(), score, decoder, **options, batch_size=128, evaluate_every=200
     )
-    data = world.train_data()
-    history = fit(model, data, setting, score, progress=False)
-    return model, max(check.score for check in history)
 
 
 def answers(world: SyntheticWorld, index: FaissIndex, steps: int) -> dict[str, NDArray[np.float32]]:
@@ -98,53 +72,39 @@ def answers(world: SyntheticWorld, index: FaissIndex, steps: int) -> dict[str, N
     }
 
 
-def measure(world: SyntheticWorld, steps: int) -> list[Record]:
+def found(world: SyntheticWorld, steps: int) -> Iterator[Record]:
     """MRecall and Recall of all, in percent, and the median rho of the gold sets."""
     index = world.index()
     examples = world.examples("test")
-    records = []
     for model, vectors in answers(world, index, steps).items():
         run = as_run(search_and_merge(index, vectors, K), index, examples)
-        for metric in (metrics.mrecall, metrics.recall):
-            value = round(100 * float(metric(run, examples, K).mean()), 2)
-            found = {"metric": metric.__name__, "k": K, "value": value}
-            records.append({"model": model, "m": vectors.shape[1], **found})
+        yield from measured(run, examples, (K,), model=model, m=vectors.shape[1])
     golds = world.documents[np.array(world.golds["test"])]
     rho = round(float(np.median(geometry.rho(golds, index, [K]))), 4)
-    return [*records, {"model": "centroid", "m": 1, "metric": "rho", "k": K, "value": rho}]
+    yield {"model": "centroid", "m": 1, "metric": "rho", "k": K, "value": rho}
+
+
+def record(ledger: Ledger, world: SyntheticConfig, companions: int, steps: int) -> None:
+    setting: Record = {
+        "experiment": "phase", "world": "rotations", "families": "one", "golds": world.golds,
+        "dim": world.dim, "companions": companions, "noise": world.noise, "corpus": CORPUS,
+        "steps": steps, "seed": SEED,
+    }  # fmt: skip
+    ledger.once(setting, lambda: list(found(make(world), steps)), lambda rows: rows)
+
+
+def parser() -> argparse.ArgumentParser:
+    return parser_of(__doc__, "companions", [str(n) for n in COMPANIONS])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("companions", nargs="*", type=int, help=f"of {COMPANIONS}; else all")
-    chosen = parser.parse_args().companions or COMPANIONS
-    if unknown := set(chosen) - set(COMPANIONS):
-        parser.error(f"companions {sorted(unknown)[0]} is unknown; choose of {COMPANIONS}")
+    chosen = parser().parse_args().companions
     torch.set_num_threads(1)
-    ledger = Ledger("phase")
     places = [(n, STEPS) for n in GOLDS] + [(GOLDS[-1], LONGER)]
-    worlds = itertools.product(chosen, NOISES, places, DIMS)
-    for companions, noise, (golds, steps), dim in worlds:
-        setting: Record = {
-            "experiment": "phase",
-            "world": "rotations",
-            "families": "one",
-            "golds": golds,
-            "dim": dim,
-            "companions": companions,
-            "noise": noise,
-            "corpus": CORPUS,
-            "steps": steps,
-            "seed": SEED,
-        }
-        if ledger.select(**setting):
-            continue
-        start = time.perf_counter()
-        records = measure(make(config(golds, dim, companions, noise)), steps)
-        wall = time.perf_counter() - start
-        ledger.add(setting, records, wall)
-        scores = {r["model"]: r["value"] for r in records if r["metric"] != "recall"}
-        print(companions, noise, golds, dim, steps, scores, f"{wall:.0f} s", flush=True)
+    for companions in map(int, chosen):
+        ledger = Ledger("phase", f"phase {companions}")
+        for noise, (golds, steps), dim in itertools.product(NOISES, places, DIMS):
+            record(ledger, config(golds, dim, companions, noise), companions, steps)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
 """The recorded run of chapters 11 and 12: one vector against several on real text.
 
-    python -m amer_book.runs.real [world ...] [--ambigqa FOLDER] [--draw N]
+    python -m amer_book.runs.real [world ...] [--ambigqa FOLDER] [--draw N] [--tune]
 
-For every world (`amer_book.runs.settings`) and both models: tunes temperature or learning rate on dev
-with seed 0, the same grid for both, then trains three seeds and looks at test once. The recipe is
-the same in all worlds: its number of vectors, its loss and its merge were chosen on the dev queries
-of *many intents* and *ambiguous words*. The merge has no constant of its own: it is the softmax
-that the model was trained as. On test each list is fetched ten times as deep as the result, so that
-nothing of the softmax is cut off; while tuning, to save time, as deep as the result.
+For every world (`amer_book.runs.settings`) and both models: tunes temperature or learning rate on
+dev with seed 0, the same grid for both, then trains three seeds and looks at test once, unless
+``--tune`` stops it there. The recipe is the same in all worlds: its number of vectors, its loss and
+its merge were chosen on the dev queries of *many intents* and *ambiguous words*. The merge has no
+constant of its own: it is the softmax that the model was trained as. On test each list is fetched
+ten times as deep as the result, so that nothing of the softmax is cut off; while tuning, to save
+time, as deep as the result.
 
 ``--draw 1`` does it again on other splits, none of whose dev and test queries were measured before
 (`World`), with temperature and rate as tuned on the first. It is for the rule of chapter 12, which
@@ -16,27 +17,25 @@ MRecall@10 and @100 is higher than that of one with a 95 % interval above zero, 
 holds if, in every world in which it takes six, the 95 % interval of the difference on test, pooled
 over the seeds, lies above −0.5 points at both cut-offs. Experiments are then ``<world>-draw-1``.
 ``--draw 2`` is a third set of splits, for what was changed after a look at the second.
-
-Writes ``data/results/real.json`` after every training; started again, it goes on where it stopped.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from amer_book.records import Ledger, Record
-from amer_book.runs.settings import WORLDS, Point, World
+from amer_book.records import Ledger, Record, answered, as_bits, select, tuned
+from amer_book.runs import parser_of, percent
+from amer_book.runs.settings import USUAL, WORLDS, Point, World
 from amer_lite import AMER, AMERConfig, DecoderConfig, TrainConfig, fit
 from amer_lite.datasets.types import Run
 from amer_lite.evaluation import metrics
-from amer_lite.search.retrieve import as_run, retrieve
 from amer_lite.model.weights import restore, snapshot
+from amer_lite.search.retrieve import as_run, retrieve
 
 SEEDS = (1, 2, 3)
 CUTS = (10, 100)
@@ -66,13 +65,11 @@ def search(world: World, model: AMER, part: str, m: int, tau: float) -> Run:
 
 def settings(world: World, m: int, point: Point, seed: int) -> TrainConfig:
     """How both models are trained."""
-    temperature, rate = point
     return TrainConfig(
+        **point._asdict(),
         steps=world.setting.steps,
         m=m,
         batch_size=world.setting.batch_size,
-        learning_rate=rate,
-        temperature=temperature,
         masked=m > 1,
         anchored=m > 1,
         evaluate_every=world.setting.steps // 4,
@@ -94,10 +91,10 @@ def train(world: World, model: AMER, config: TrainConfig) -> dict[int, float]:
     return {0: start} | {past.step: past.score for past in history}
 
 
-def measure(world: World, run: Run, part: str, single: Sequence[Record]) -> Iterator[Record]:
+def measure(world: World, run: Run, part: str, single: Sequence[Record] = ()) -> Iterator[Record]:
     """MRecall and Recall in percent, on test also of subsets of the queries.
 
-    ``answered`` has a bit for every query, in hexadecimal digits, of which all golds were found;
+    ``answered`` has a bit for every query, of which all golds were found (`records.answered`);
     ``p_value`` is McNemar's against the single vector of the same seed.
     """
     examples = world.examples[part]
@@ -110,22 +107,20 @@ def measure(world: World, run: Run, part: str, single: Sequence[Record]) -> Iter
                 low, high = metrics.bootstrap_mean(values[rows], 2000, 0.95, generator)
                 record: Record = {
                     "split": part, "metric": metric.__name__, "k": k, "subset": subset,
-                    "queries": int(rows.sum()), "value": round(100 * values[rows].mean(), 3),
-                    "ci_low": round(100 * low, 3), "ci_high": round(100 * high, 3),
-                    "p_value": None,
+                    "queries": int(rows.sum()), "value": percent(values[rows].mean()),
+                    "ci_low": percent(low), "ci_high": percent(high), "p_value": None,
                 }  # fmt: skip
                 if metric is metrics.mrecall and subset == "all":
-                    record["answered"] = np.packbits(values.astype(bool)).tobytes().hex()
+                    record["answered"] = as_bits(values)
                     for other in single:
-                        if other.get("answered") and other["k"] == k:
+                        if other["answered"] and other["k"] == k:
                             record["p_value"] = metrics.mcnemar_exact(values, answered(other))
                 yield record
 
 
-def answered(record: Record) -> np.ndarray:
-    """(Q,) float64 of 0 and 1: the queries of a record of MRecall all of whose golds were found."""
-    bits = np.unpackbits(np.frombuffer(bytes.fromhex(record["answered"]), np.uint8))
-    return bits[: record["queries"]].astype(np.float64)
+def common(world: World, place: str, seed: int) -> Record:
+    setting = world.setting
+    return {"experiment": place, "dataset": setting.dataset, "dim": setting.dim, "seed": seed}
 
 
 def record_world(ledger: Ledger, world: World, place: str) -> None:
@@ -133,86 +128,76 @@ def record_world(ledger: Ledger, world: World, place: str) -> None:
 
     ``quarters`` has a character for every test query, 0 to 3, or - if it has one gold.
     """
-    common: Record = {
-        "experiment": place, "dataset": world.setting.dataset, "dim": world.setting.dim,
-        "split": "test", "seed": 0,
-    }  # fmt: skip
-    setting = {**common, "model": "encoder", "m": 1, "merge": "none"}
-    start = time.perf_counter()
-    if not ledger.select(**setting):
-        run = search(world, build(world, seed=0).eval(), "test", 1, 0.05)
-        ledger.add(setting, list(measure(world, run, "test", ())), time.perf_counter() - start)
-    setting = {**common, "metric": "distance quarter"}
-    if not ledger.select(**setting):
-        characters = "".join("0123-"[quarter] for quarter in world.quarters.tolist())
-        ledger.add(setting, [{"quarters": characters}], time.perf_counter() - start)
+    ledger.once(
+        common(world, place, 0) | {"model": "encoder", "m": 1, "merge": "none"},
+        lambda: search(world, build(world, seed=0).eval(), "test", 1, 0.05),
+        lambda run: measure(world, run, "test"),
+    )
+    quarters = {"split": "test", "metric": "distance quarter"}
+    ledger.once(
+        common(world, place, 0),
+        lambda: "".join("0123-"[quarter] for quarter in world.quarters.tolist()),
+        lambda characters: [quarters | {"quarters": characters}],
+        **quarters,
+    )
 
 
 def record(ledger: Ledger, world: World, place: str, name: str, point: Point, seed: int) -> None:
     """Train once and write down dev, and unless it is for tuning (seed 0) test."""
-    part = "test" if seed else "dev"
-    common = {
-        "experiment": place, "dataset": world.setting.dataset, "dim": world.setting.dim,
-        "split": part, "seed": seed,
-    }  # fmt: skip
     m = MODELS[name]
-    setting = {**common, "model": name, "m": m, "merge": "none" if m == 1 else "mixture"}
-    setting |= {"temperature": point[0], "learning_rate": point[1]}
-    if seed and m > 1:
-        setting["depth"] = DEPTH
-    if ledger.select(**setting):
-        return
-    start = time.perf_counter()
-    model = build(world, seed)
-    curve = train(world, model, settings(world, m, point, seed))
-    wall = time.perf_counter() - start
-    single: list[Record] = []
+    same = common(world, place, seed)
+    setting = {**same, "model": name, "m": m, "merge": "none" if m == 1 else "mixture"}
+    setting |= point._asdict()
+    part, single = "dev", []
     if seed:
-        temperature, rate = tuned(ledger, place, "single")
-        single = ledger.select(
-            **common, model="single", temperature=temperature, learning_rate=rate
-        )
-    found = list(measure(world, search(world, model, part, m, point[0]), part, single))
-    found += [
-        {"split": "dev", "metric": "mean recall", "k": None, "step": step,
-         "value": round(100 * score, 3)}
-        for step, score in curve.items()
-    ]  # fmt: skip
-    ledger.add(setting, found, wall)
-    shown = {(r["metric"], r["k"]): r["value"] for r in found if r.get("subset") == "all"}
-    print(place, name, point, seed, shown, f"{wall:.0f} s", flush=True)
+        part, best = "test", chosen(ledger.records, place, "single")
+        single = ledger.select(**same, model="single", split=part, **best._asdict())
+        setting |= {"depth": DEPTH} if m > 1 else {}
+
+    def trained() -> tuple[AMER, dict[int, float]]:
+        model = build(world, seed)
+        return model, train(world, model, settings(world, m, point, seed))
+
+    def found(model: AMER, curve: dict[int, float]) -> Iterator[Record]:
+        yield from measure(world, search(world, model, part, m, point.temperature), part, single)
+        for step, score in curve.items():
+            on_dev = {"split": "dev", "metric": "mean recall", "k": None, "step": step}
+            yield on_dev | {"value": percent(score)}
+
+    ledger.once(setting, trained, lambda pair: found(*pair))
 
 
-def tuned(ledger: Ledger, place: str, name: str) -> Point:
-    """Temperature and learning rate with the best mean recall on dev; of equals, the first."""
-    curves = ledger.select(experiment=place, model=name, seed=0, metric="mean recall")
-    best = max(curves, key=lambda r: r["value"])
-    return best["temperature"], best["learning_rate"]
+def chosen(records: Sequence[Record], place: str, name: str) -> Point:
+    """The point of the grid with the best mean recall on dev; of equals, the first."""
+    curves = select(records, experiment=place, model=name, seed=0, metric="mean recall")
+    return Point(**tuned(curves, *Point._fields))
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = parser_of(__doc__, "worlds", tuple(WORLDS), USUAL)
+    parser.add_argument("--ambigqa", type=Path, help="folder of train_light and dev_light.json")
+    parser.add_argument("--draw", type=int, default=0, choices=range(10), help="of the splits")
+    parser.add_argument("--tune", action="store_true", help="stop before test")
+    return parser
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("worlds", nargs="*", default=list(WORLDS), choices=list(WORLDS))
-    parser.add_argument("--ambigqa", type=Path, help="folder of train_light and dev_light.json")
-    parser.add_argument("--draw", type=int, default=0, help="of the splits; 0 is tuned on")
-    arguments = parser.parse_args()
+    arguments = parser().parse_args()
     torch.set_num_threads(1)
     draw = arguments.draw
-    if draw < 0:
-        parser.error(f"--draw {draw}: the splits are numbered from 0")
     for name in arguments.worlds:
-        ledger = Ledger("real", f"real --draw {draw}" if draw else None)
-        world = World(name, arguments.ambigqa, draw)
-        place, grids = name, dict.fromkeys(MODELS, world.setting.grid)
-        if draw:
-            place, grids = f"{name}-draw-{draw}", {m: (tuned(ledger, name, m),) for m in MODELS}
+        options = f" --draw {draw}" * bool(draw) + " --tune" * arguments.tune
+        ledger = Ledger("real", f"real {name}{options}")
+        world = World(WORLDS[name], arguments.ambigqa, draw)
+        place = f"{name}-draw-{draw}" if draw else name
         record_world(ledger, world, place)
-        for model, grid in grids.items():
+        for model in MODELS:
+            grid = [chosen(ledger.records, name, model)] if draw else world.setting.grid
             for point in grid:
                 record(ledger, world, place, model, point, seed=0)
-        for seed in SEEDS:
+        for seed in () if arguments.tune else SEEDS:
             for model in MODELS:
-                record(ledger, world, place, model, tuned(ledger, place, model), seed)
+                record(ledger, world, place, model, chosen(ledger.records, place, model), seed)
 
 
 if __name__ == "__main__":

@@ -2,16 +2,16 @@
 
     python -m amer_book.runs.retrievers
 
-First every retriever ranks the golds of every query; ranks and distances between golds are kept in
-the user's cache folder after each pair of retriever and set, so that a killed run goes on where it
-stopped. Then they are counted into ``data/results/retrievers.json``. Some ten minutes of one core's
-time, half of it for SmolLM2; the wall times in the file are longer, other jobs ran beside it.
+In each set every retriever ranks the golds of every query; then they are counted. Some ten minutes
+of one core's time, half of it for SmolLM2; the wall times in the file are longer, other jobs ran
+beside it.
 """
 
 from __future__ import annotations
 
+import argparse
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 
 from amer_book.records import Ledger, Record
 from amer_book.retrievers import RETRIEVERS, gold_distance, gold_ranks
+from amer_book.runs import parser_of, percent
 from amer_book.strata import independent, quarters, trend
 from amer_book.worlds import intents, kinds
 from amer_lite.datasets import wordnet
 from amer_lite.datasets.types import Dataset, Example
 from amer_lite.evaluation import metrics
-from amer_lite.storage import atomic_path, cache_folder
 
 SPLITS = ("train", "dev")  # nothing is trained or chosen here; test stays closed
 SPREADS = ("near", "random", "far")
@@ -35,21 +35,15 @@ KS = (10, 100)
 SIZES = (2, 3, 4, 5)  # with more golds a quarter holds a handful of queries; trends use all
 YARDSTICKS = ("MiniLM", "static vectors")  # of the quarters; trends are taken with every one
 RESAMPLES = 1000
-CASES = {  # shown one by one
-    "words": ("crane", "goose", "aurora", "screw"),
-    "kinds": ("telescope", "bad weather", "whistle", "rain"),
-}
+# Shown one by one.
+CASES = {"words": ("crane", "goose", "aurora", "screw"),
+         "kinds": ("telescope", "bad weather", "whistle", "rain")}  # fmt: skip
 
 
 def asked(spread: str) -> Dataset:
     """Queries for two to five words, whose documents are the whole corpus."""
-    return intents.load(
-        spread,
-        documents=INTENT_WORDS,
-        words=INTENT_WORDS,
-        queries={"all": INTENT_QUERIES},
-        fractions={"all": 1.0},
-    )
+    parts: Record = {"queries": {"all": INTENT_QUERIES}, "fractions": {"all": 1.0}}
+    return intents.load(spread, documents=INTENT_WORDS, words=INTENT_WORDS, **parts)
 
 
 def of_splits(dataset: Dataset) -> tuple[Dataset, list[Example]]:
@@ -74,44 +68,34 @@ class Ranked(NamedTuple):
     """What one retriever does with one set of queries.
 
     Attributes:
-        ranks: of the golds of query after query, end to end.
+        ranks: of the golds of each query.
         distance: between the golds of each query, as the retriever sees it; 0 for a single gold.
         wall_s: time taken.
     """
 
-    ranks: NDArray[np.int64]
+    ranks: list[NDArray[np.int64]]
     distance: NDArray[np.float64]
     wall_s: float
 
 
-def ranked(name: str, which: str, dataset: Dataset, examples: Sequence[Example]) -> Ranked:
-    path = cache_folder() / "retrievers" / f"{which}-{name.replace(' ', '-')}.npz"
-    if path.exists():
-        with np.load(path) as kept:
-            return Ranked(kept["ranks"], kept["distance"], float(kept["wall_s"]))
+def ranked(name: str, dataset: Dataset, examples: Sequence[Example]) -> Ranked:
     row = {doc: i for i, doc in enumerate(dataset.corpus)}
     golds = [[row[doc] for doc in example.gold_ids] for example in examples]
     start = time.perf_counter()
     retriever = RETRIEVERS[name](list(dataset.corpus.values()))
-    scores = retriever.scores([example.query for example in examples])
-    ranks = np.concatenate(gold_ranks(scores, golds))
+    ranks = gold_ranks(retriever.scores([example.query for example in examples]), golds)
     several = [i for i, gold in enumerate(golds) if len(gold) > 1]
     distance = np.zeros(len(golds))
     distance[several] = gold_distance(retriever, [golds[i] for i in several])
-    found = Ranked(ranks, distance, time.perf_counter() - start)
-    with atomic_path(path) as staged, staged.open("wb") as stream:
-        np.savez(stream, ranks=ranks, distance=distance, wall_s=found.wall_s)
-    print(f"{which}, {name}: {found.wall_s:.0f} s", flush=True)
-    return found
+    return Ranked(ranks, distance, time.perf_counter() - start)
 
 
 class Counts:
     """The golds found by one retriever for one set of queries."""
 
-    def __init__(self, examples: Sequence[Example], one: Ranked, seed: int) -> None:
-        self.sizes = np.array([len(example.gold_ids) for example in examples])
-        self.ranks = np.split(one.ranks, self.sizes.cumsum()[:-1])
-        self.generator = np.random.default_rng(seed)
+    def __init__(self, ranks: list[NDArray[np.int64]]) -> None:
+        self.ranks, self.sizes = ranks, np.array([len(golds) for golds in ranks])
+        self.generator = np.random.default_rng(0)
 
     def cell(self, rows: NDArray[np.int64], k: int) -> Record:
         """Of some queries with the same number of golds, in percent."""
@@ -123,15 +107,11 @@ class Counts:
             drawn = found[self.generator.integers(len(found), size=len(found))]
             surplus.append(drawn.all(1).mean() - independent(drawn))
         values = {
-            "mrecall": every.mean(),
-            "low": low,
-            "high": high,
-            "recall": found.mean(),
-            "independent": independent(found),
-            "surplus_low": np.quantile(surplus, 0.025),
+            "mrecall": every.mean(), "low": low, "high": high, "recall": found.mean(),
+            "independent": independent(found), "surplus_low": np.quantile(surplus, 0.025),
             "surplus_high": np.quantile(surplus, 0.975),
-        }
-        return {"queries": len(rows)} | {key: _percent(value) for key, value in values.items()}
+        }  # fmt: skip
+        return {"queries": len(rows)} | {key: percent(value) for key, value in values.items()}
 
     def by_distance(self, yardstick: NDArray[np.float64]) -> Iterator[Record]:
         quarter = quarters(yardstick, self.sizes)
@@ -147,63 +127,59 @@ class Counts:
             for k in KS:
                 every = np.array([(ranks <= k).all() for ranks in self.ranks])
                 found = trend(every, quarter, self.sizes, RESAMPLES, 0.95, self.generator)
-                slopes = {key: _percent(getattr(found, key)) for key in ("slope", "low", "high")}
+                slopes = {key: percent(getattr(found, key)) for key in ("slope", "low", "high")}
                 yield {"yardstick": yardstick, "k": k, **slopes, "p": found.p}
 
     def by_spread(self, examples: Sequence[Example]) -> Iterator[Record]:
         """Beside each share, the share whose golds are all found when each is asked for alone."""
-        alone = {
-            example.gold_ids[0]: int(ranks[0])
-            for example, ranks in zip(examples, self.ranks, strict=True)
-            if len(example.gold_ids) == 1
-        }
+        pairs = zip(examples, self.ranks, strict=True)
+        alone = {e.gold_ids[0]: ranks[0] for e, ranks in pairs if len(ranks) == 1}
         spread = np.repeat(SPREADS, INTENT_QUERIES)
         sizes = self.sizes[: len(spread)]
         for name in SPREADS:
             for n in SIZES:
                 rows = np.flatnonzero((sizes == n) & (spread == name))
+                golds = [examples[row].gold_ids for row in rows.tolist()]
+                worst = np.array([max(alone[doc] for doc in own) for own in golds])
                 for k in KS:
-                    easy = [
-                        all(alone[doc] <= k for doc in examples[i].gold_ids) for i in rows.tolist()
-                    ]
-                    found = {**self.cell(rows, k), "alone": _percent(sum(easy) / len(easy))}
+                    found = {**self.cell(rows, k), "alone": percent((worst <= k).mean())}
                     yield {"spread": name, "n": n, "k": k, **found}
 
 
-def _percent(value: float) -> float:
-    return round(100 * float(value), 3)
+def rows(
+    which: str, name: str, found: Mapping[str, Ranked], examples: Sequence[Example]
+) -> Iterator[Record]:
+    counts = Counts(found[name].ranks)
+    if which == "intents":
+        yield from ({"kind": "spread", **row} for row in counts.by_spread(examples))
+        return
+    yardsticks = {other: one.distance for other, one in found.items()}
+    for yardstick in YARDSTICKS:
+        cells = counts.by_distance(yardsticks[yardstick])
+        yield from ({"kind": "cell", "yardstick": yardstick, **row} for row in cells)
+    yield from ({"kind": "trend", **row} for row in counts.trends(yardsticks))
+    for example, ranks in zip(examples, counts.ranks, strict=True):
+        if example.query.removeprefix("kinds of ") in CASES[which]:
+            yield {"kind": "case", "query": example.query, "ranks": ranks.tolist()}
+
+
+def parser() -> argparse.ArgumentParser:
+    return parser_of(__doc__)
 
 
 def main() -> None:
+    parser().parse_args()
     torch.set_num_threads(1)
-    sets = {which: load() for which, load in SETS.items()}
-    found = {
-        (which, name): ranked(name, which, *pair)
-        for name in RETRIEVERS
-        for which, pair in sets.items()
-    }
     ledger = Ledger("retrievers")
-    for (which, name), one in found.items():
-        dataset, examples = sets[which]
-        setting: Record = {"set": which, "retriever": name}
-        if ledger.select(**setting):
+    for which, load in SETS.items():
+        missing = [name for name in RETRIEVERS if not ledger.select(set=which, retriever=name)]
+        if not missing:
             continue
-        counts = Counts(examples, one, seed=0)
-        setting |= {"documents": len(dataset.corpus), "seed": 0}
-        records: list[Record] = []
-        if which == "intents":
-            records += [{"kind": "spread", **row} for row in counts.by_spread(examples)]
-        else:
-            yardsticks = {other: found[which, other].distance for other in RETRIEVERS}
-            for yardstick in YARDSTICKS:
-                cells = counts.by_distance(yardsticks[yardstick])
-                records += [{"kind": "cell", "yardstick": yardstick, **row} for row in cells]
-            records += [{"kind": "trend", **row} for row in counts.trends(yardsticks)]
-            for example, ranks in zip(examples, counts.ranks, strict=True):
-                if example.query.removeprefix("kinds of ") in CASES[which]:
-                    case: Record = {"query": example.query, "ranks": ranks.tolist()}
-                    records.append({"kind": "case", **case})
-        ledger.add(setting, records, one.wall_s)
+        dataset, examples = load()
+        found = {name: ranked(name, dataset, examples) for name in RETRIEVERS}
+        for name in missing:
+            setting = {"set": which, "retriever": name, "documents": len(dataset.corpus), "seed": 0}
+            ledger.add(setting, rows(which, name, found, examples), found[name].wall_s)
 
 
 if __name__ == "__main__":
