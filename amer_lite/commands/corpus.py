@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from amer_lite.datasets.files import Document, checked, read_jsonl, read_lines
+from amer_lite.datasets.files import Document, read_jsonl, read_lines, validated
 from amer_lite.storage import atomic_path
 
 
@@ -41,7 +41,7 @@ def _rows(path: Path) -> Iterator[Document]:
             raise ValueError(f"{where}: {len(cells)} cells, but the columns are {columns}")
         if number > 1:
             row = dict(zip(columns, cells, strict=True))
-            yield checked(Document.model_validate, row, where)
+            yield validated(Document.model_validate, row, where)
 
 
 def plain(passage: Document) -> str:

@@ -171,17 +171,17 @@ def read_jsonl(path: str | Path, kind: type[R]) -> Iterator[tuple[str, R]]:
     for number, line in read_lines(Path(path)):
         if not line.isspace():
             where = f"{path}, line {number}"
-            yield where, _validated(kind.model_validate_json, line, where)
+            yield where, validated(kind.model_validate_json, line, where)
 
 
 def read_json(path: str | Path, kind: type[R]) -> list[tuple[str, R]]:
     """As `read_jsonl`, of a file that is one JSON array."""
     content = "".join(line for _, line in read_lines(Path(path)))
-    rows = _validated(TypeAdapter(list[kind]).validate_json, content, str(path))  # type: ignore[valid-type]
+    rows = validated(TypeAdapter(list[kind]).validate_json, content, str(path))  # type: ignore[valid-type]
     return [(f"{path}, record {i}", row) for i, row in enumerate(rows, start=1)]
 
 
-def _validated(validate: Callable[[str], T], text: str, where: str) -> T:
+def validated(validate: Callable[[str], T], text: str, where: str) -> T:
     """What pydantic makes of ``text``; its first three faults in one line, with path and value."""
     try:
         return validate(text)
