@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -20,7 +21,10 @@ VIEWS: Any = {"k = 10": {"a": TRIPLES, "b": [6.0, 3.0]}, "k = 100": {"b": [9.0, 
 PANEL = {"a": TRIPLES, "b": TRIPLES, "chance": [60.0, 30.0], "b alone": [90.0, 70.0]}
 WAY = np.arange(12.0).reshape(3, 2, 2)
 TURNS = [figures.Turn(0, 0, True), figures.Turn(1, 0, False), figures.Turn(1, 1, True)]
-FOREST: Any = {"intents": {"@10": (20, 17, 23), "@100": (0, -1, 1)}, "kinds": {"@10": (-1, -2, -0.5)}}
+FOREST: Any = {
+    "intents": {"@10": (20, 17, 23), "@100": (0, -1, 1)},
+    "kinds": {"@10": (-1, -2, -0.5)},
+}
 
 
 def plane(ranks: list[int]) -> figures.ScorePlane:

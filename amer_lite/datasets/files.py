@@ -75,6 +75,7 @@ class Query(Record):
 
 
 R = TypeVar("R", bound=Record)
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -181,10 +182,10 @@ def read_json(path: str | Path, kind: type[R]) -> list[tuple[str, R]]:
     return [(f"{path}, record {i}", row) for i, row in enumerate(rows, start=1)]
 
 
-def validated(validate: Callable[[str], T], text: str, where: str) -> T:
-    """What pydantic makes of ``text``; its first three faults in one line, with path and value."""
+def validated(validate: Callable[[S], T], given: S, where: str) -> T:
+    """What pydantic makes of ``given``; its first three faults in one line, with path and value."""
     try:
-        return validate(text)
+        return validate(given)
     except ValidationError as error:
         faults = []
         for fault in error.errors()[:3]:
