@@ -30,8 +30,7 @@ def evaluator(
         prefix: of the queries of ``examples``, in their order.
         examples: of the dev split.
         m, k, merge, tau: see :func:`amer_lite.search.retrieve.retrieve`.
-        metric: one of :mod:`amer_lite.evaluation.metrics`. Recall moves before MRecall does, which
-            makes it the steadier guide while training.
+        metric: recall moves before MRecall does, which makes it the steadier guide in training.
 
     Raises:
         ValueError: at once, not after hours of training: m or k < 1, an unknown merge, not one
@@ -41,9 +40,8 @@ def evaluator(
         raise ValueError(f"evaluator: m={m} must be at least 1")
     if not examples or len(examples) != len(prefix.mask):
         raise ValueError(f"evaluator: {len(examples)} examples for {len(prefix.mask)} queries")
-    rows = index.rows(doc for example in examples for doc in example.gold_ids)
-    gold = index.vectors(rows[:1])[None]
-    search_and_merge(index, gold, k, merge=merge, tau=tau)  # refuses what would fail later
+    gold = index.vectors(index.rows(doc for example in examples for doc in example.gold_ids)[:1])
+    search_and_merge(index, gold[None], k, merge=merge, tau=tau)  # refuses what would fail later
 
     def score(model: AMER) -> float:
         merged = retrieve(model, index, prefix, m=m, k=k, merge=merge, tau=tau)

@@ -1,7 +1,9 @@
 """Gold sets and query vectors as points on a sphere: how wide is a set, can one vector hold it?
 
 Sets come as ``golds (B, n, d)`` float with ``gold_mask (B, n)`` bool, None if all golds are real.
-All points are read as directions: lengths do not matter, zero vectors are refused.
+All points are read as directions: lengths do not matter. ``index`` is over the corpus that the
+golds are from, with cosine. All functions raise ValueError on another shape or type, on sets
+without a vector, and on vectors that are zero, NaN or infinite.
 """
 
 from __future__ import annotations
@@ -25,7 +27,10 @@ Mask = NDArray[np.bool_]
 def gold_cosine(golds: Points, gold_mask: Mask | None = None) -> PerQuery:
     """Mean cosine between two different golds of a query, (B,); NaN for a single gold."""
     points, mask = _unit_points(golds, gold_mask)
-    return _mean_cosine(points, mask)
+    count = mask.sum(1)
+    total = np.square(np.einsum("bn,bnd->bd", mask, points)).sum(1)  # n + the sum over pairs
+    alone = np.full(len(count), np.nan)
+    return np.divide(total - count, count * (count - 1), out=alone, where=count > 1)
 
 
 def diameter(golds: Points, gold_mask: Mask | None = None) -> PerQuery:
@@ -40,19 +45,11 @@ def diameter(golds: Points, gold_mask: Mask | None = None) -> PerQuery:
 def rho(
     golds: Points, index: VectorIndex, ks: Sequence[int], gold_mask: Mask | None = None
 ) -> PerQuery:
-    """ρ = D / r_k at several k; r_k is the distance from the centroid to its k-th document.
+    """ρ = D / r_k, (B, len(ks)); r_k is the distance from the centroid to its k-th document.
 
     The k documents nearest to a point lie in the ball of radius r_k around it, and two points of a
     ball are at most 2·r_k apart. So a point whose own D / r_k exceeds 2 does not have all golds
-    among its k nearest.
-
-    Args:
-        golds: document vectors of the index.
-        index: over the corpus, with cosine.
-        ks: numbers of documents, each from 1 to the size of the index.
-
-    Returns:
-        (B, len(ks)); infinite where D > 0 and r_k = 0.
+    among its k nearest. Infinite where D > 0 and r_k = 0; k from 1 to the size of the index.
     """
     if index.metric != "cosine":
         raise ValueError(f"rho: needs an index with metric cosine, got {index.metric!r}")
@@ -69,9 +66,7 @@ def competition(dim: int, documents: int, k: int) -> float:
     """The cosine that k of so many uniformly random directions are expected to exceed.
 
     What a gold must reach to stand in the top k of any vector, if the corpus has no structure:
-    (1 + cosine) / 2 of a random direction has a Beta((d − 1) / 2, (d − 1) / 2) distribution.
-
-    Needs d = dim ≥ 2 and 1 ≤ k ≤ documents.
+    (1 + cosine) / 2 of a random direction has a Beta((d − 1) / 2, (d − 1) / 2) distribution, d ≥ 2.
     """
     if dim < 2 or not 1 <= k <= documents:
         raise ValueError(f"competition: dim={dim}, documents={documents}, k={k} out of range")
@@ -102,9 +97,8 @@ def smallest_cap(golds: Points, gold_mask: Mask | None = None) -> tuple[Points, 
     by non-negative least squares (Lawson and Hanson 1974, least distance programming). Equal to
     :func:`equalised` unless some gold lies inside the cap that the others span.
 
-    Returns:
-        Vectors (B, d), and the cosine of each with its least similar gold (B,). Where no vector has
-        a positive cosine with every gold, as for opposite golds, the vector is the centroid.
+    Returns vectors (B, d), and the cosine of each with its least similar gold (B,). Where no vector
+    has a positive cosine with every gold, as for opposite golds, the vector is the centroid.
     """
     points, mask = _unit_points(golds, gold_mask)
     out = centroid(golds, gold_mask).astype(np.float64)
@@ -114,8 +108,7 @@ def smallest_cap(golds: Points, gold_mask: Mask | None = None) -> tuple[Points, 
         target = np.append(np.zeros(len(inside)), 1.0)
         weights, length = nnls(system, target)
         if length > 1e-7:  # else zero is in the hull
-            residual = target - system @ weights
-            out[b] = -basis @ residual[:-1]
+            out[b] = -basis @ (target - system @ weights)[:-1]
     out /= np.linalg.norm(out, axis=1, keepdims=True)
     scores = np.einsum("bnd,bd->bn", points, out)
     return out.astype(np.float32), np.where(mask, scores, np.inf).min(1)
@@ -128,24 +121,13 @@ def best_vector(
     gold_mask: Mask | None = None,
     *,
     steps: int = 30,
-    step_size: float = 0.3,
 ) -> Points:
-    """One vector per query, moved by search until the golds are in its top k or ``steps`` end.
+    """One vector per query, (B, d), moved until all golds are in its top k ≥ n or ``steps`` end.
 
     Starts at the centre of the smallest cap. Each step searches the corpus and moves towards the
     least similar gold, away from the documents that stand before it. A vector that fails proves
-    nothing; one that succeeds shows that one vector is enough.
-
-    Args:
-        golds: vectors of documents that are in the index, with cosine.
-        index: over the corpus.
-        k: size of the ranking that should hold all golds, ≥ n.
-        steps: searches at most.
-        step_size: length of the first move; later ones shrink as 1 / √step.
-
-    Returns:
-        (B, d), the best vector met on the way: greatest margin of the least similar gold over the
-        document behind the k-th.
+    nothing; one that succeeds shows that one vector is enough. What comes back is the best one met
+    on the way: greatest margin of the least similar gold over the document behind the k-th.
     """
     points, mask = _unit_points(golds, gold_mask)
     if k < mask.sum(1).max():
@@ -167,7 +149,7 @@ def best_vector(
         cosine = np.einsum("bkd,bnd->bkn", found, points[open_])
         alien = ~np.isclose(cosine, 1, atol=1e-5).any(2)  # golds are not pushed away
         push = (found * alien[..., None]).sum(1) / np.maximum(1, alien.sum(1))[:, None]
-        moved = vectors[open_] + step_size / np.sqrt(step) * (gold - push)
+        moved = vectors[open_] + 0.3 / np.sqrt(step) * (gold - push)
         vectors[open_] = moved / np.linalg.norm(moved, axis=1, keepdims=True)
     return best
 
@@ -182,10 +164,9 @@ def set_oracle(golds: Points, m: int, gold_mask: Mask | None = None) -> Points:
     if m < 1:
         raise ValueError(f"set_oracle: m must be ≥ 1, got {m}")
     group = np.zeros(mask.shape, np.int64)
-    for b, (rows, real) in enumerate(zip(points, mask, strict=True)):
-        if real.sum() > 1:
-            tree = linkage(rows[real], "complete")
-            group[b, real] = fcluster(tree, m, "maxclust") - 1
+    for b in np.flatnonzero(mask.sum(1) > 1):
+        tree = linkage(points[b, mask[b]], "complete")
+        group[b, mask[b]] = fcluster(tree, m, "maxclust") - 1
     members = (group[:, None] == np.arange(m)[:, None]) & mask[:, None]  # (B, m, n)
     members = np.where(members.any(2, keepdims=True), members, members[:, :1])
     flat = np.repeat(points, m, axis=0).astype(np.float32)
@@ -195,17 +176,16 @@ def set_oracle(golds: Points, m: int, gold_mask: Mask | None = None) -> Points:
 
 def vector_cosine(vectors: Points) -> PerQuery:
     """Mean cosine between two of the vectors (B, m ≥ 2, d) of a query, (B,); 1 if all are alike."""
-    points, mask = _unit_points(vectors, None)
-    if points.shape[1] < 2:
+    cosine = gold_cosine(vectors)
+    if np.isnan(cosine).any():
         raise ValueError("vector_cosine: needs at least two vectors a query, got one")
-    return _mean_cosine(points, mask)
+    return cosine
 
 
 def effective_number(vectors: Points) -> PerQuery:
     """How many directions vectors (B, m, d) take, (B,): from 1 (collapse) to m (orthogonal).
 
-    exp of the entropy of the Gram matrix's normalised eigenvalues (effective rank, Roy and Vetterli
-    2007).
+    exp of the entropy of the Gram matrix's normalised eigenvalues (Roy and Vetterli 2007).
     """
     points, _ = _unit_points(vectors, None)
     share = np.linalg.eigvalsh(np.einsum("bnd,bmd->bnm", points, points)).clip(0)
@@ -222,13 +202,6 @@ def same_top(rows: NDArray[np.int64]) -> PerQuery:
     return (rows[:, :, None] == rows[:, None, :]).mean(2).max(1)
 
 
-def _mean_cosine(points: Points, mask: Mask) -> PerQuery:
-    count = mask.sum(1)
-    total = np.square(np.einsum("bn,bnd->bd", mask, points)).sum(1)  # n + the sum over pairs
-    alone = np.full(len(count), np.nan)
-    return np.divide(total - count, count * (count - 1), out=alone, where=count > 1)
-
-
 def _directions(found: Points, points: Points, mask: Mask) -> Points:
     """``found`` normalised; the first gold where it is zero up to rounding."""
     length = np.linalg.norm(found, axis=1, keepdims=True)
@@ -240,19 +213,15 @@ def _directions(found: Points, points: Points, mask: Mask) -> Points:
 def _unit_points(golds: Points, gold_mask: Mask | None) -> tuple[Points, Mask]:
     """Unit vectors in float64, zero on padding, and the mask."""
     points = np.asarray(golds, np.float64)
-    if points.ndim != 3 or 0 in points.shape:
-        raise ValueError(f"expected non-empty vectors (B, n, d), got {points.shape}")
     mask = np.ones(points.shape[:2], bool) if gold_mask is None else np.asarray(gold_mask)
+    if points.ndim != 3 or not points.size:
+        raise ValueError(f"expected non-empty vectors (B, n, d), got {points.shape}")
     if mask.shape != points.shape[:2] or mask.dtype != bool:
-        raise ValueError(
-            f"gold_mask: expected bool {points.shape[:2]}, got {mask.dtype} {mask.shape}"
-        )
+        raise ValueError(f"gold_mask: not bool {points.shape[:2]}, but {mask.dtype} {mask.shape}")
     points = np.where(mask[..., None], points, 0)
-    length = np.linalg.norm(points, axis=2, keepdims=True)
-    wrong = (mask & ~(np.isfinite(length[..., 0]) & (length[..., 0] > 0))).any(1) | ~mask.any(1)
+    length = np.linalg.norm(points, axis=2)
+    wrong = (mask != (np.isfinite(length) & (length > 0))).any(1) | ~mask.any(1)
     if wrong.any():
-        raise ValueError(
-            f"rows {np.flatnonzero(wrong)[:10].tolist()} hold no vector, a zero vector, "
-            "or NaN or infinite values"
-        )
-    return np.divide(points, length, out=points, where=length > 0), mask
+        rows = np.flatnonzero(wrong)[:10].tolist()
+        raise ValueError(f"rows {rows} hold no vector, or one that is zero, NaN or infinite")
+    return np.divide(points, length[..., None], out=points, where=mask[..., None]), mask

@@ -9,7 +9,8 @@ are those of trec_eval.
 Measures raise ValueError for k < 1, no examples, or an example whose query the run does not rank;
 other queries of the run are ignored, and a ranking shorter than k is as if filled up with
 irrelevant documents. Tests and intervals take arrays (Q,) of such values, and raise ValueError for
-those that are empty, not finite or of different lengths, and for arguments out of range.
+those that are empty, not finite or of different lengths, and for arguments out of range. ``n`` is
+the number of random draws, ``level`` the coverage of an interval (low, high), such as 0.95.
 """
 
 from __future__ import annotations
@@ -37,18 +38,12 @@ def _found(
     width = min(k, max(map(len, run.rankings.values()), default=0))
     new = np.zeros((len(examples), width), dtype=np.int64)
     for row, example in zip(new, examples, strict=True):
-        ranking = run.rankings.get(example.id)
-        if ranking is None:
+        if (ranking := run.rankings.get(example.id)) is None:
             raise ValueError(f"the run has no ranking for query {example.id!r}")
-        answers: dict[str, list[int]] = {}
-        for number, answer in enumerate(example.golds):
-            for doc in answer:
-                answers.setdefault(doc, []).append(number)
-        missing = set(range(len(example.golds)))
+        missing = [frozenset(answer) for answer in example.golds]
         for rank, doc in enumerate(ranking[:k]):
-            hit = missing.intersection(answers.get(doc, ()))
-            row[rank] = len(hit)
-            missing -= hit
+            still = [answer for answer in missing if doc not in answer]
+            row[rank], missing = len(missing) - len(still), still
     return new, np.array([len(example.golds) for example in examples], dtype=np.int64)
 
 
@@ -90,18 +85,15 @@ def ndcg(run: Run, examples: Sequence[Example], k: int) -> PerQuery:
 def mcnemar_exact(a: ArrayLike, b: ArrayLike) -> float:
     """Two-sided p of the exact McNemar test: do two systems succeed equally often?
 
-    Only the queries on which they differ count; under the null each of these falls to either side
-    with probability 1/2.
-
-    Args:
-        a, b: (Q,) of 0 and 1, paired, such as two results of `mrecall`.
+    For values 0 and 1, such as those of `mrecall`. Only the queries on which they differ count;
+    under the null each of these falls to either side with probability 1/2.
     """
     from scipy.stats import binomtest
 
     first, second = _paired(a, b)
-    for name, values in (("a", first), ("b", second)):
-        if (odd := values[(values != 0) & (values != 1)]).size:
-            raise ValueError(f"mcnemar_exact: {name} must hold 0 and 1 only, found {odd[0]}")
+    both = np.concatenate([first, second])
+    if (odd := both[(both != 0) & (both != 1)]).size:
+        raise ValueError(f"mcnemar_exact: needs 0 and 1 only, found {odd[0]}")
     wins, losses = int((first > second).sum()), int((first < second).sum())
     return float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
 
@@ -112,16 +104,8 @@ def sign_flip(a: ArrayLike, b: ArrayLike, n: int, generator: np.random.Generator
     Under the null a query's difference is as likely with either sign. ``n`` random sign vectors are
     drawn, and the observed one counts as one more, so that p is never 0 and the test is valid at
     any ``n`` (Phipson and Smyth, 2010).
-
-    Args:
-        a, b: (Q,) of finite numbers, paired.
-        n: at least 1.
-
-    Returns:
-        p, a multiple of 1 / (n + 1).
     """
-    first, second = _paired(a, b)
-    differences = first - second
+    differences = np.subtract(*_paired(a, b))
     differences = differences[differences != 0]
     # Sums of the same numbers in another order must tie with the observed one.
     threshold = abs(differences.sum()) - 1e-12 * np.abs(differences).sum()
@@ -135,25 +119,13 @@ def sign_flip(a: ArrayLike, b: ArrayLike, n: int, generator: np.random.Generator
 def bootstrap_mean(
     a: ArrayLike, n: int, level: float, generator: np.random.Generator
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean over queries (Efron and Tibshirani, 1993).
-
-    Args:
-        a: (Q,) of finite numbers.
-        n: number of resamples, at least 1.
-        level: coverage, in (0, 1), such as 0.95.
-
-    Returns:
-        (low, high).
-    """
+    """Percentile bootstrap interval of the mean over queries (Efron and Tibshirani, 1993)."""
     values = _finite("a", a)
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, got {level}")
-    means = np.concatenate(
-        [
-            values[generator.integers(len(values), size=(rows, len(values)))].mean(axis=1)
-            for rows in _chunks(n, len(values))
-        ]
-    )
+    q = len(values)
+    drawn = (generator.integers(q, size=(rows, q)) for rows in _chunks(n, q))
+    means = np.concatenate([values[queries].mean(axis=1) for queries in drawn])
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
@@ -162,8 +134,7 @@ def bootstrap_difference(
     a: ArrayLike, b: ArrayLike, n: int, level: float, generator: np.random.Generator
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of mean(a) - mean(b), queries resampled in pairs."""
-    first, second = _paired(a, b)
-    return bootstrap_mean(first - second, n, level, generator)
+    return bootstrap_mean(np.subtract(*_paired(a, b)), n, level, generator)
 
 
 def _finite(name: str, values: ArrayLike) -> PerQuery:

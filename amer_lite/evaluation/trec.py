@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from amer_lite.datasets.types import Example, Run
@@ -26,8 +27,8 @@ def write_run(path: str | Path, run: Run, tag: str) -> None:
         if not ranking:
             raise ValueError(f"query {query!r} ranks no document: a TREC run cannot hold that")
         for position, doc in enumerate(ranking):
-            fields = (_word(query), "Q0", _word(doc), position + 1, len(ranking) - position)
-            lines.append(" ".join(map(str, fields)) + f" {_word(tag)}\n")
+            place = f"{position + 1} {len(ranking) - position}"  # rank and score
+            lines.append(f"{_word(query)} Q0 {_word(doc)} {place} {_word(tag)}\n")
     write_text(Path(path), "".join(lines))
 
 
@@ -39,12 +40,11 @@ def read_run(path: str | Path) -> Run:
         if doc in documents:
             raise ValueError(f"{place}: document {doc!r} stands twice for query {query!r}")
         documents[doc] = _number(score, float, place)
-    return Run(
-        {
-            query: sorted(documents, key=lambda doc: (documents[doc], doc), reverse=True)
-            for query, documents in scored.items()
-        }
-    )
+    ranked = {
+        query: sorted(found, key=lambda doc: (found[doc], doc), reverse=True)
+        for query, found in scored.items()
+    }
+    return Run(ranked)
 
 
 def write_qrels(path: str | Path, examples: Sequence[Example]) -> None:
@@ -57,9 +57,8 @@ def write_qrels(path: str | Path, examples: Sequence[Example]) -> None:
     for example in examples:
         plain = all(len(answer) == 1 for answer in example.golds)
         for number, answer in enumerate(example.golds, start=1):
-            for doc in answer:
-                column = 0 if plain else number
-                lines.append(f"{_word(example.id)} {column} {_word(doc)} 1\n")
+            place = f"{_word(example.id)} {0 if plain else number}"
+            lines += [f"{place} {_word(doc)} 1\n" for doc in answer]
     write_text(Path(path), "".join(lines))
 
 
@@ -88,18 +87,14 @@ def _lines(path: Path, columns: int) -> Iterator[tuple[str, list[str]]]:
     """``("file:line", fields)`` of every line that is not blank."""
     with path.open(encoding="utf-8") as file:
         for number, line in enumerate(file, start=1):
-            place, fields = f"{path}:{number}", line.split()
-            if fields and len(fields) != columns:
-                raise ValueError(f"{place}: expected {columns} columns, found {len(fields)}")
-            if fields:
-                yield place, fields
+            if fields := line.split():
+                if (n := len(fields)) != columns:
+                    raise ValueError(f"{path}:{number}: expected {columns} columns, found {n}")
+                yield f"{path}:{number}", fields
 
 
 def _number(text: str, kind: Callable[[str], float], place: str) -> float:
-    try:
-        value = kind(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise ValueError(f"{place}: expected a finite number, found {text!r}")
-    return value
+    with suppress(ValueError):
+        if math.isfinite(value := kind(text)):
+            return value
+    raise ValueError(f"{place}: expected a finite number, found {text!r}")

@@ -80,16 +80,13 @@ class FaissIndex:
         return len(self._ids)
 
     def add(self, vectors: Vectors, ids: Sequence[str]) -> None:
-        """Append vectors; everything is checked before anything is stored.
+        """Append vectors (n ≥ 1, dim); everything is checked before anything is stored.
 
-        Args:
-            vectors: (n, dim), n ≥ 1, read as float32; copied once if they are not normalised. The
-                first to be added train an index of clusters or codes: let them be many and typical.
-            ids: n non-empty strings, unique within the index.
+        The first to be added train an index of clusters or codes: let them be many and typical.
 
         Raises:
-            ValueError: wrong shape, NaN or infinity, a zero vector under cosine, ids that are
-                repeated or do not match, too few vectors to train on.
+            ValueError: what :func:`~amer_lite.search.index.comparable` refuses; not n different new
+                non-empty ids; too few vectors to train on.
         """
         vectors = comparable(vectors, self, "vectors")
         ids = list(ids)
@@ -112,8 +109,7 @@ class FaissIndex:
         IVF and HNSW may find fewer than there are: −1 and −inf stand at the end.
 
         Raises:
-            ValueError: an empty index, k < 1, wrong shape, NaN or infinity, a zero vector under
-                cosine.
+            ValueError: an empty index, k < 1, queries that cannot be compared.
         """
         if not self._ids:
             raise ValueError("search: the index is empty; add vectors first")
@@ -130,9 +126,7 @@ class FaissIndex:
         """The stored vectors (r, dim) float32 of rows (r,), under cosine the normalised ones.
 
         Exact for Flat, IVF and HNSW; for codes (SQ, PQ, …) what faiss makes of them again.
-
-        Raises:
-            ValueError: a row that is not in the index (−1 included).
+        ValueError names rows that are not in the index.
         """
         rows = known_rows(rows, self)
         if not len(rows):
@@ -170,12 +164,10 @@ class FaissIndex:
         index._engine = faiss.read_index(str(paths["index.faiss"]))
         index._ids = json.loads(paths["ids.json"].read_text(encoding="utf-8"))
         index._row = {name: row for row, name in enumerate(index._ids)}
-        found, said = index._engine, (index.dim, len(index._row))
-        if (found.d, found.ntotal) != said:
-            raise ValueError(
-                f"{folder}: {found.ntotal} vectors of dimension {found.d}, but dimension {said[0]} "
-                f"in the settings and {said[1]} different ids"
-            )
+        found, said = index._engine, (len(index._row), index.dim)
+        if (found.ntotal, found.d) != said:
+            held = f"{found.ntotal} vectors of dimension {found.d}"
+            raise ValueError(f"{folder}: {held}, but {said[0]} different ids, dimension {said[1]}")
         index.tune(index.search_options)
         return index
 

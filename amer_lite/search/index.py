@@ -58,10 +58,7 @@ def search_sets(index: VectorIndex, vectors: Vectors, k: int) -> Hits:
     Args:
         index: filled.
         vectors: (B, m, dim), B and m ≥ 1.
-        k: hits per vector.
-
-    Returns:
-        scores and rows, (B, m, k), as the merges of :mod:`amer_lite.search.merge` read them.
+        k: hits per vector: scores and rows are (B, m, k), as merges read them.
 
     Raises:
         ValueError: another shape, and what ``index.search`` raises of vector query · m + j.

@@ -42,16 +42,13 @@ def round_robin(rows: Rows, k: int) -> Merged:
     """Interleave the lists by rank, then drop duplicates (AMER, arXiv 2511.02770).
 
     A list whose hit was already taken loses that turn; it does not move on to its next unseen hit.
-
-    Returns:
-        ``scores``: 1 / (1 + place in the turn order), a stand-in that strictly decreases;
-        ``found_by``: the list whose turn delivered the row.
+    ``scores``: 1 / (1 + place in the turn order), a stand-in that strictly decreases;
+    ``found_by``: the list whose turn delivered the row.
     """
     rows = _checked_lists(rows, k)
-    _, m, depth = rows.shape
-    ranks = 2 * -(-k // m)  # usually enough: what nobody will see need not be sorted
+    ranks = 2 * -(-k // rows.shape[1])  # usually enough: what nobody will see need not be sorted
     merged = _rank(rows[:, :, :ranks], None, k)
-    if ranks < depth and (merged.rows[:, -1] < 0).any():
+    if ranks < rows.shape[2] and (merged.rows[:, -1] < 0).any():
         merged = _rank(rows, None, k)
     return merged
 
@@ -65,14 +62,8 @@ def max_score(scores: Scores, rows: Rows, k: int) -> Merged:
 def rrf(rows: Rows, k: int, c: float = 60) -> Merged:
     """Reciprocal rank fusion: Σ over lists of 1 / (c + rank), ranks from 1 (Cormack et al. 2009).
 
-    A −1 still takes up its rank.
-
-    Args:
-        rows, k: see above.
-        c: damping, ≥ 0; 60 is the value of the original publication.
-
-    Returns:
-        ``found_by``: the list in which the row ranks best, ties to the first.
+    A −1 still takes up its rank. ``c`` ≥ 0 damps; 60 is the value of the original publication.
+    ``found_by``: the list in which the row ranks best, ties to the first.
     """
     rows = _checked_lists(rows, k)
     if not 0 <= c < np.inf:
@@ -91,7 +82,8 @@ def soft_sum(
     """Re-score the candidates of all lists exactly with log Σ_j exp(v_j·d / τ).
 
     Every candidate d meets all m query vectors v_j, also those whose list missed it. τ → 0 ranks
-    by the best single similarity, a large τ by the mean of all.
+    by the best single similarity, a large τ by the mean of all. ``found_by``: the vector with the
+    highest v_j·d, ties to the first.
 
     Args:
         rows, k: see above.
@@ -99,9 +91,6 @@ def soft_sum(
         vectors_of: document vectors (r, d) of distinct rows (r,), such as ``index.vectors``. Called
             once for each query that found something.
         tau: temperature, > 0.
-
-    Returns:
-        ``found_by``: the vector with the highest v_j·d, ties to the first.
     """
     rows = _checked_lists(rows, k)
     queries = np.asarray(queries, dtype=np.float32)
@@ -138,24 +127,18 @@ def mixture(scores: Scores, rows: Rows, k: int, tau: float = 0.05) -> Merged:
     takes nearly all of its probability, a list without one spreads it. The sum over the lists
     (divided by m) is the probability of a row under their mixture, and ranking by probability finds
     the most golds that can be expected, if the probabilities are right (Robertson 1977). Where the
-    lists differ it takes turns, the sure ones first; where they agree it votes.
+    lists differ it takes turns, the sure ones first; where they agree it votes. ``scores``: the
+    probability; ``found_by``: the list in which the row ranks best, ties to the first.
 
-    Args:
-        scores, rows, k: see above.
-        tau: temperature of the softmax, > 0: that of training, whose usual value is the default.
-            → 0: each list has its first row only; large: rows count by the number of their lists.
-
-    Returns:
-        ``scores``: the probability; ``found_by``: the list in which the row ranks best, ties to
-        the first.
+    ``tau`` > 0 is the temperature of the softmax: that of training, whose usual value is the
+    default. → 0: each list has its first row only; large: rows count by the number of their lists.
     """
     rows = _checked_lists(rows, k)
     scores = _checked_scores(scores, rows)
     if not 0 < tau < np.inf:
         raise ValueError(f"mixture: tau={tau!r} must be positive and finite")
     scaled = np.where(rows >= 0, scores.astype(np.float64) / tau, -np.inf)
-    found = (rows >= 0).any(axis=2, keepdims=True)
-    scaled = np.where(found, scaled, 0)  # an empty list has nothing to share out
+    scaled[(rows < 0).all(axis=2)] = 0  # an empty list has nothing to share out
     share = np.exp(scaled - scaled.max(axis=2, keepdims=True))
     share /= share.sum(axis=2, keepdims=True) * rows.shape[1]
     return _rank(rows, _summed(rows, share), k)

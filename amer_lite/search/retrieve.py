@@ -69,13 +69,10 @@ def retrieve(
     depth: int | None = None,
     tau: float | None = None,
 ) -> Merged:
-    """Generate m vectors per query, search with all of them, merge.
+    """Generate m vectors for each of the B queries of ``prefix``, search with all of them, merge.
 
-    Args:
-        model: emits vectors in the index's space.
-        prefix: of B queries.
-        m: vectors per query; 1 makes it a single-vector retriever.
-        index, k, merge, depth, tau, Returns, Raises: see :func:`search_and_merge`.
+    The model emits vectors in the index's space; m = 1 makes it a single-vector retriever. For the
+    other arguments, what is returned and what is raised see :func:`search_and_merge`.
     """
     vectors = model.generate(prefix, m).cpu().numpy()
     return search_and_merge(index, vectors, k, merge=merge, depth=depth, tau=tau)

@@ -7,6 +7,7 @@ search reads all shards once for all queries, so it is exact and needs the memor
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +30,11 @@ def write_shard(
     ``settings``, what it was made from, are given back by :func:`shard_settings`.
     """
     names = np.array([name.encode() for name in ids])
-    files = {
-        "vectors.npy": lambda path: _write(path, vectors),
-        "ids.npy": lambda path: _write(path, names),
-    }
+    files = {"vectors.npy": partial(_write, vectors), "ids.npy": partial(_write, names)}
     save_bundle(folder, _SHARD, settings, files)
 
 
-def _write(path: Path, array: NDArray[Any]) -> None:
+def _write(array: NDArray[Any], path: Path) -> None:
     with path.open("wb") as file:  # np.save would add .npy to the name
         np.save(file, array)
 
@@ -86,8 +84,7 @@ class ShardIndex:
     def search(self, queries: Vectors, k: int) -> Hits:
         """The k best rows for each query (N, dim); one pass over the shards for all of them.
 
-        Raises:
-            ValueError: k < 1, wrong shape, NaN or infinity, or a zero vector.
+        ValueError: k < 1, or queries that cannot be compared.
         """
         if k < 1:
             raise ValueError(f"search: k={k!r} must be at least 1")
