@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from amer_lite.search.index import Rows, Scores, Vectors
 from amer_lite.search.merge import Merged
@@ -44,39 +45,31 @@ def max_score(scores: Scores, rows: Rows, k: int) -> Merged:
 
 
 def rrf(rows: Rows, k: int, c: float = 60) -> Merged:
-    def merge(lists: list[list[int]]) -> list[Hit]:
-        total: dict[int, float] = {}
-        finder: dict[int, int] = {}
-        for row, vector, rank in _turns(lists):
-            total[row] = total.get(row, 0.0) + 1 / (c + rank + 1)
-            finder.setdefault(row, vector)
-        ranked = sorted(total, key=lambda row: -float(np.float32(total[row])))
-        return [(total[row], row, finder[row]) for row in ranked[:k]]
-
-    return _stack([merge(lists) for lists in rows.tolist()], k)
+    gains = 1 / (c + 1 + np.arange(rows.shape[2]))
+    return _summed(np.broadcast_to(gains, rows.shape), rows, k)
 
 
 def mixture(scores: Scores, rows: Rows, k: int, tau: float) -> Merged:
-    def merge(values: list[list[float]], lists: list[list[int]]) -> list[Hit]:
+    shares = np.zeros(rows.shape)
+    for place in np.ndindex(rows.shape[:2]):
+        real = rows[place] >= 0
+        values = scores[place][real].astype(float)
+        weights = [math.exp((value - max(values)) / tau) for value in values]
+        shares[place][real] = np.array(weights) / sum(weights) / rows.shape[1]
+    return _summed(shares, rows, k)
+
+
+def _summed(gains: NDArray[np.float64], rows: Rows, k: int) -> Merged:
+    def merge(gain: list[list[float]], lists: list[list[int]]) -> list[Hit]:
         total: dict[int, float] = {}
         finder: dict[int, int] = {}
-        norm = [
-            sum(math.exp((v - _top(*pair)) / tau) for v, r in zip(*pair, strict=True) if r >= 0)
-            for pair in zip(values, lists, strict=True)
-        ]
         for row, vector, rank in _turns(lists):
-            top = _top(values[vector], lists[vector])
-            share = math.exp((values[vector][rank] - top) / tau) / norm[vector] / len(lists)
-            total[row] = total.get(row, 0.0) + share
+            total[row] = total.get(row, 0.0) + gain[vector][rank]
             finder.setdefault(row, vector)
         ranked = sorted(total, key=lambda row: -float(np.float32(total[row])))
         return [(total[row], row, finder[row]) for row in ranked[:k]]
 
-    return _stack([merge(*pair) for pair in zip(scores.tolist(), rows.tolist(), strict=True)], k)
-
-
-def _top(values: list[float], rows: list[int]) -> float:
-    return max((value for value, row in zip(values, rows, strict=True) if row >= 0), default=0.0)
+    return _stack([merge(*pair) for pair in zip(gains.tolist(), rows.tolist(), strict=True)], k)
 
 
 def soft_sum(

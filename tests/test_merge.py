@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.special import logsumexp
@@ -31,31 +31,27 @@ def ragged(draw: st.DrawFn) -> tuple[Rows, Scores, int]:
     return rows, scores, draw(st.integers(1, m * depth + 2))
 
 
+def ones(rows: Rows, width: int = 5, value: float = 1) -> Vectors:
+    return np.full((len(rows), width), value, dtype=np.float32)
+
+
 def assert_same(ours: Merged, slow: Merged) -> None:
     for name in Merged._fields:
         np.testing.assert_array_equal(getattr(ours, name), getattr(slow, name), err_msg=name)
     assert [array.dtype for array in ours] == [np.int64, np.float32, np.int64]
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        lambda rules, rows, scores, k: rules.round_robin(rows, k),
+        lambda rules, rows, scores, k: rules.max_score(scores, rows, k),
+        *[lambda rules, rows, scores, k, c=c: rules.rrf(rows, k, c) for c in (0, 1, 60)],
+    ],
+)
 @given(ragged())
-def test_round_robin_is_the_loop(case: tuple[Rows, Scores, int]) -> None:
-    rows, _, k = case
-    merged = merge.round_robin(rows, k)
-    assert_same(merged, slow_merge.round_robin(rows, k))
-    for row, score in zip(merged.rows, merged.scores, strict=True):
-        assert (np.diff(score[row >= 0]) < 0).all()
-
-
-@given(ragged())
-def test_max_score_is_the_loop(case: tuple[Rows, Scores, int]) -> None:
-    rows, scores, k = case
-    assert_same(merge.max_score(scores, rows, k), slow_merge.max_score(scores, rows, k))
-
-
-@given(ragged(), st.sampled_from([0, 1, 60]))
-def test_rrf_is_the_loop(case: tuple[Rows, Scores, int], c: float) -> None:
-    rows, _, k = case
-    assert_same(merge.rrf(rows, k, c), slow_merge.rrf(rows, k, c))
+def test_a_rule_is_the_loop(rule: Callable[..., Merged], case: tuple[Rows, Scores, int]) -> None:
+    assert_same(rule(merge, *case), rule(slow_merge, *case))
 
 
 @given(ragged(), st.sampled_from([0.05, 1.0, 1e6]))
@@ -64,8 +60,6 @@ def test_mixture_is_the_loop(case: tuple[Rows, Scores, int], tau: float) -> None
     ours, slow = merge.mixture(scores, rows, k, tau), slow_merge.mixture(scores, rows, k, tau)
     # Sums of equal shares in another order may differ in their last digit, and so may their rank.
     np.testing.assert_allclose(ours.scores, slow.scores, rtol=1e-5, atol=1e-30)
-    real = rows[(rows >= 0)]
-    assert all(set(row[row >= 0].tolist()) <= set(real.tolist()) for row in ours.rows)
     for found, score, expected in zip(ours.rows, ours.scores, slow.rows, strict=True):
         score = score[found >= 0]
         if (score[1:] < 0.999 * score[:-1]).all():  # no ties: the same order
@@ -85,7 +79,6 @@ def test_mixture_takes_turns_where_lists_differ_and_votes_where_they_agree() -> 
     assert merge.mixture(even, agreed, 3).rows.tolist() == [[1, 0, 3]]
 
 
-@settings(deadline=None)
 @given(ragged(), st.integers(0, 2**32))
 def test_soft_sum_is_the_loop(case: tuple[Rows, Scores, int], seed: int) -> None:
     rows, _, k = case
@@ -96,14 +89,12 @@ def test_soft_sum_is_the_loop(case: tuple[Rows, Scores, int], seed: int) -> None
     ours = merge.soft_sum(rows, queries, lambda r: documents[r], k, tau=0.25)
     slow = slow_merge.soft_sum(rows, queries, lambda r: documents[r], k, tau=0.25)
     np.testing.assert_allclose(ours.scores, slow.scores, rtol=1e-6, atol=1e-6)
-    for b, (mine, theirs) in enumerate(zip(ours.rows, slow.rows, strict=True)):
-        assert (mine >= 0).sum() == (theirs >= 0).sum()
+    for b, mine in enumerate(ours.rows):
+        assert (mine >= 0).sum() == (slow.rows[b] >= 0).sum() == len({*mine.tolist()} - {-1})
         mine = mine[mine >= 0]
-        assert len(set(mine)) == len(mine)
         similar = documents[mine] @ queries[b].T
-        np.testing.assert_allclose(
-            ours.scores[b, : len(mine)], logsumexp(similar / 0.25, axis=1), rtol=1e-6, atol=1e-6
-        )
+        exact = logsumexp(similar / 0.25, axis=1)
+        np.testing.assert_allclose(ours.scores[b, : len(mine)], exact, rtol=1e-6, atol=1e-6)
         np.testing.assert_array_equal(ours.found_by[b, : len(mine)], similar.argmax(axis=1))
 
 
@@ -127,23 +118,13 @@ def test_by_hand() -> None:
     # list 1 loses its first turn (7 is taken) and does not jump ahead to 8
     assert turns.rows.tolist() == [[7, 3, 8, 5, -1, -1]]
     assert turns.found_by.tolist() == [[0, 0, 1, 0, -1, -1]]
-    assert turns.scores[0, 4:].tolist() == [-np.inf, -np.inf]
+    assert (np.diff(turns.scores[0, :4]) < 0).all() and (turns.scores[0, 4:] == -np.inf).all()
     best = merge.max_score(scores, rows, 4)
-    assert best.rows.tolist() == [[7, 8, 3, 5]]
-    assert best.found_by.tolist() == [[0, 1, 1, 0]]
+    assert (best.rows.tolist(), best.found_by.tolist()) == ([[7, 8, 3, 5]], [[0, 1, 1, 0]])
     fused = merge.rrf(rows, 4)
-    assert fused.rows.tolist() == [[7, 3, 8, 5]]
-    assert fused.found_by.tolist() == [[0, 0, 1, 0]]
-    np.testing.assert_allclose(
-        fused.scores[0], [2 / 61, 1 / 62 + 1 / 63, 1 / 62, 1 / 63], rtol=1e-6
-    )
-
-
-def test_equal_lists_merge_to_themselves() -> None:
-    rows = np.tile(np.random.default_rng(0).permutation(40), (3, 5, 1))
-    for merged in (merge.round_robin(rows, 40), merge.rrf(rows, 40)):
-        np.testing.assert_array_equal(merged.rows, rows[:, 0])
-        assert not merged.found_by.any()
+    assert (fused.rows.tolist(), fused.found_by.tolist()) == ([[7, 3, 8, 5]], [[0, 0, 1, 0]])
+    wanted = [2 / 61, 1 / 62 + 1 / 63, 1 / 62, 1 / 63]
+    np.testing.assert_allclose(fused.scores[0], wanted, rtol=1e-6)
 
 
 def test_soft_sum_small_tau_is_the_best_similarity_and_does_not_overflow() -> None:
@@ -162,14 +143,12 @@ def test_soft_sum_asks_for_distinct_rows() -> None:
     def vectors_of(rows: Rows) -> Vectors:
         assert (rows >= 0).all() and len(set(rows.tolist())) == len(rows)
         asked.append(len(rows))
-        return np.ones((len(rows), 2), dtype=np.float32)
+        return ones(rows)
 
-    rows = np.arange(240).reshape(10, 2, 12) - 1
-    rows[:, 1] = rows[:, 0]
-    merge.soft_sum(rows, np.ones((10, 2, 2), dtype=np.float32), vectors_of, 3)
-    assert asked == [11] + [12] * 9
-    merge.soft_sum(np.full_like(rows, -1), np.ones((10, 2, 2), np.float32), vectors_of, 3)
-    assert len(asked) == 10  # nothing found, nothing asked
+    rows = np.arange(2 * 12).reshape(2, 1, 12).repeat(3, axis=1) - 1
+    rows = np.concatenate([rows, np.full_like(rows, -1)])  # two queries that found nothing
+    merge.soft_sum(rows, ones(np.arange(12)).reshape(4, 3, 5), vectors_of, 3)
+    assert asked == [11, 12]
 
 
 def test_input_is_left_alone() -> None:
@@ -186,10 +165,6 @@ SCORES = np.zeros(ROWS.shape, dtype=np.float32)
 QUERIES = np.ones((2, 3, 5), dtype=np.float32)
 
 
-def ones(rows: Rows) -> Vectors:
-    return np.ones((len(rows), 5), dtype=np.float32)
-
-
 def with_nan(values: Scores) -> Scores:
     values = values.copy()
     values[1, 2, 3] = np.nan
@@ -201,19 +176,18 @@ def with_nan(values: Scores) -> Scores:
     [
         (ROWS, 0, "k=0"),
         (ROWS[0], 1, r"\(3, 4\)"),
-        (ROWS[:0], 1, r"\(0, 3, 4\)"),
-        (ROWS[:, :0], 1, r"\(2, 0, 4\)"),
-        (ROWS[:, :, :0], 1, r"\(2, 3, 0\)"),
+        *[(np.empty(shape, np.int64), 1, "none of them 0") for shape in ((0, 3, 4), (2, 3, 0))],
         (ROWS.astype(float), 1, "float64"),
         (ROWS - 2, 1, "≥ −1"),
     ],
 )
 def test_bad_rows(rows: Rows, k: int, message: str) -> None:
+    scores = np.zeros(rows.shape, np.float32)
     for call in (
         lambda: merge.round_robin(rows, k),
-        lambda: merge.max_score(np.zeros(rows.shape, np.float32), rows, k),
+        lambda: merge.max_score(scores, rows, k),
         lambda: merge.rrf(rows, k),
-        lambda: merge.mixture(np.zeros(rows.shape, np.float32), rows, k),
+        lambda: merge.mixture(scores, rows, k),
         lambda: merge.soft_sum(rows, QUERIES, ones, k),
     ):
         with pytest.raises(ValueError, match=message):
@@ -230,8 +204,8 @@ def test_bad_rows(rows: Rows, k: int, message: str) -> None:
         *[(lambda t=t: merge.soft_sum(ROWS, QUERIES, ones, 1, t), "tau=") for t in (0, np.nan)],
         *[(lambda t=t: merge.mixture(SCORES, ROWS, 1, t), "tau=") for t in (-1, np.inf)],
         (lambda: merge.soft_sum(ROWS, QUERIES[:, :2], ones, 1), "do not fit"),
-        (lambda: merge.soft_sum(ROWS, QUERIES, lambda r: ones(r)[:, :4], 1), r"\(1, 4\) of 1 rows"),
-        (lambda: merge.soft_sum(ROWS, QUERIES, lambda r: ones(r) * np.nan, 1), "of query 0"),
+        (lambda: merge.soft_sum(ROWS, QUERIES, lambda r: ones(r, 4), 1), r"\(1, 4\) of 1 rows"),
+        (lambda: merge.soft_sum(ROWS, QUERIES, lambda r: ones(r, 5, np.nan), 1), "of query 0"),
         (lambda: merge.soft_sum(ROWS, with_nan(QUERIES), ones, 1), "of query 1"),
     ],
 )

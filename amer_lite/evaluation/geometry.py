@@ -217,7 +217,7 @@ def _unit_points(golds: Points, gold_mask: Mask | None) -> tuple[Points, Mask]:
     if points.ndim != 3 or not points.size:
         raise ValueError(f"expected non-empty vectors (B, n, d), got {points.shape}")
     if mask.shape != points.shape[:2] or mask.dtype != bool:
-        raise ValueError(f"gold_mask: not bool {points.shape[:2]}, but {mask.dtype} {mask.shape}")
+        raise ValueError(f"gold_mask: not bool {points.shape[:2]}, got {mask.dtype} {mask.shape}")
     points = np.where(mask[..., None], points, 0)
     length = np.linalg.norm(points, axis=2)
     wrong = (mask != (np.isfinite(length) & (length > 0))).any(1) | ~mask.any(1)
