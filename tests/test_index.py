@@ -12,7 +12,7 @@ import pytest
 
 from amer_lite.search.faiss import FaissIndex
 from amer_lite.search.index import Vectors, ann_recall, search_sets
-from amer_lite.storage import MANIFEST, save_bundle, sha256
+from amer_lite.storage import MANIFEST, save_bundle
 
 DIM = 16
 faiss.omp_set_num_threads(1)
@@ -49,10 +49,9 @@ def filled(n: int = 2000, **settings: Any) -> FaissIndex:
 
 @pytest.mark.parametrize("metric", ["cosine", "ip"])
 def test_flat_is_brute_force(metric: Any) -> None:
-    before = CORPUS.copy(), QUERIES.copy()
     hits = filled(metric=metric).search(QUERIES, 20)
-    np.testing.assert_array_equal(CORPUS, before[0])
-    np.testing.assert_array_equal(QUERIES, before[1])
+    np.testing.assert_array_equal(CORPUS, clustered(2000, 1))  # the caller's arrays stay
+    np.testing.assert_array_equal(QUERIES, clustered(50, 2))
     scores = unit(QUERIES) @ unit(CORPUS).T if metric == "cosine" else QUERIES @ CORPUS.T
     rows = np.argsort(-scores, axis=1)[:, :20]
     np.testing.assert_array_equal(hits.rows, rows)
@@ -65,13 +64,12 @@ def test_flat_is_brute_force(metric: Any) -> None:
 def test_approximate_finds_nearly_all(factory: str, metric: Any) -> None:
     exact = filled(metric=metric)
     index = filled(metric=metric, factory=factory, search=WIDE[factory])
-    assert ann_recall(index, exact, QUERIES, 10) > 0.9
+    usual = ann_recall(index, exact, QUERIES, 10)
     option = WIDE[factory].split("=")[0]
     index.tune(f"{option}=1")
-    poor = ann_recall(index, exact, QUERIES, 10)
-    assert poor < 0.999
+    assert ann_recall(index, exact, QUERIES, 10) < 0.999
     index.tune(f"{option}=2000")
-    assert ann_recall(index, exact, QUERIES, 10) > max(0.99, poor)
+    assert 0.9 < usual <= ann_recall(index, exact, QUERIES, 10) > 0.99
 
 
 def test_ann_recall_is_the_share_of_the_exact_top_k() -> None:
@@ -100,17 +98,11 @@ def test_vectors_are_the_stored_ones(factory: str) -> None:
         np.testing.assert_array_equal(inner.vectors(rows), CORPUS[rows])
         np.testing.assert_allclose(cosine.vectors(rows), unit(CORPUS[rows]), rtol=1e-6)
     else:
-        everything = cosine.vectors(np.arange(2000))
-        assert (everything * unit(CORPUS)).sum(1).mean() > 0.8
-        assert not np.array_equal(everything, unit(CORPUS))
-    assert inner.vectors(np.array([], dtype=np.int64)).shape == (0, DIM)
-
-
-def test_rows_of_ids() -> None:
-    index = filled()
-    rows = index.rows(["doc 7", "doc 1999", "doc 7"])
-    assert rows.dtype == np.int64 and rows.tolist() == [7, 1999, 7]
-    assert index.rows([]).shape == (0,)
+        similar = (cosine.vectors(np.arange(2000)) * unit(CORPUS)).sum(1)
+        assert 0.8 < similar.mean() < 0.99999
+    assert inner.vectors(inner.rows([])).shape == (0, DIM)
+    found = inner.rows(f"doc {row}" for row in rows)
+    assert found.dtype == np.int64 and found.tolist() == rows.tolist()
 
 
 @pytest.mark.parametrize("factory", ["Flat", "IVF45,Flat"])
@@ -121,7 +113,7 @@ def test_search_sets_is_one_search_per_set(factory: str) -> None:
     assert hits.scores.shape == hits.rows.shape == (10, 5, 4)
     for number, vector_set in enumerate(vectors):
         np.testing.assert_array_equal(hits.rows[number], index.search(vector_set, 4).rows)
-    for bad in (QUERIES, vectors[:0], vectors[:, :0], vectors[:, :, :3]):
+    for bad in (QUERIES, vectors[:0], vectors[:, :, :3]):
         with pytest.raises(ValueError, match="search_sets: expected"):
             search_sets(index, bad, 4)
 
@@ -143,10 +135,9 @@ def test_extreme_lengths_survive_the_cosine() -> None:
     index = FaissIndex(2)
     index.add(np.array([[3e-40, 4e-40], [3e37, 4e37]], dtype=np.float32), ["short", "long"])
     np.testing.assert_allclose(index.vectors(np.arange(2)), [[0.6, 0.8]] * 2, rtol=1e-3)
-    nearly = unit(CORPUS)
     index = FaissIndex(DIM)
-    index.add(nearly, names(2000))
-    np.testing.assert_array_equal(index.vectors(np.arange(2000)), nearly)  # not divided again
+    index.add(unit(CORPUS), names(2000))
+    np.testing.assert_array_equal(index.vectors(np.arange(2000)), unit(CORPUS))  # as they are
 
 
 @pytest.mark.parametrize("factory", ["IVF45,Flat", "HNSW32"])
@@ -155,18 +146,20 @@ def test_the_same_vectors_make_the_same_index(factory: str) -> None:
     np.testing.assert_array_equal(one.rows, two.rows)
 
 
-STRANGE = ["a\nb", "a", " a", "é\u2028", '"', "\ud800", "a\r"]
-
-
 @pytest.mark.parametrize("metric", ["cosine", "ip"])
 @pytest.mark.parametrize(
     ("factory", "search"),
-    [("Flat", ""), ("IVF45,Flat", "nprobe=3"), ("HNSW8", "efSearch=20,efConstruction=30")]
-    + [(codes, "") for codes in CODES],
+    [
+        ("Flat", ""),
+        ("IVF45,Flat", "nprobe=3"),
+        ("HNSW8", "efSearch=20,efConstruction=30"),
+        ("IVF4,PQ4x4", ""),
+    ],
 )
 def test_round_trip(factory: str, search: str, metric: Any, tmp_path: Path) -> None:
     index = FaissIndex(DIM, factory, metric, search)
-    index.add(CORPUS, STRANGE + names(2000 - len(STRANGE)))
+    strange = ["a\nb", "a", " a", "é\u2028", '"', "\ud800", "a\r"]
+    index.add(CORPUS, strange + names(2000 - len(strange)))
     index.save(tmp_path)
     settings = json.loads((tmp_path / MANIFEST).read_text())["config"]
     assert settings == {"dim": DIM, "factory": factory, "metric": metric, "search": search}
@@ -180,37 +173,20 @@ def test_round_trip(factory: str, search: str, metric: Any, tmp_path: Path) -> N
     np.testing.assert_array_equal(loaded.vectors(np.array([2000])), index.vectors(np.array([0])))
 
 
-@pytest.mark.parametrize("name", ["ids.json", "index.faiss"])
-def test_damaged_files_are_refused(name: str, tmp_path: Path) -> None:
-    filled(30).save(tmp_path)
-    path = tmp_path / json.loads((tmp_path / MANIFEST).read_text())["files"][name]["file"]
-    good = path.read_bytes()
-    flipped = bytearray(good)
-    flipped[len(good) // 2] ^= 1
-    for bad in (bytes(flipped), good[:-1], b""):
-        path.write_bytes(bad)
-        with pytest.raises(ValueError, match="checksum"):
-            FaissIndex.load(tmp_path)
-    path.unlink()
-    with pytest.raises(FileNotFoundError, match="missing"):
-        FaissIndex.load(tmp_path)
-
-
 @pytest.mark.parametrize(
-    ("change", "ids", "engine", "message"),
+    ("change", "ids", "width", "message"),
     [
-        ({}, ["a"], faiss.IndexFlatIP(DIM), "2 vectors"),
-        ({}, ["a", "a"], faiss.IndexFlatIP(DIM), "1 different ids"),
-        ({}, ["a", "b"], faiss.IndexFlatIP(3), "dimension 3"),
-        ({"dim": 8}, ["a", "b"], faiss.IndexFlatIP(DIM), "dimension 8"),
-        ({"colour": 1}, ["a", "b"], faiss.IndexFlatIP(DIM), "colour"),
-        ({"metric": "l2"}, ["a", "b"], faiss.IndexFlatIP(DIM), "'l2' is unknown"),
+        ({}, ["a"], DIM, "2 vectors"),
+        ({}, ["a", "a"], DIM, "1 different ids"),
+        ({}, ["a", "b"], 3, "dimension 3"),
+        ({"colour": 1}, ["a", "b"], DIM, "colour"),
     ],
 )
 def test_foreign_contents_are_refused(
-    change: dict[str, Any], ids: Any, engine: Any, message: str, tmp_path: Path
+    change: dict[str, Any], ids: list[str], width: int, message: str, tmp_path: Path
 ) -> None:
-    engine.add(np.ones((2, engine.d), dtype=np.float32))
+    engine = faiss.IndexFlatIP(width)
+    engine.add(np.ones((2, width), dtype=np.float32))
     files = {
         "ids.json": lambda path: path.write_text(json.dumps(ids)),
         "index.faiss": lambda path: faiss.write_index(engine, str(path)),
@@ -219,28 +195,6 @@ def test_foreign_contents_are_refused(
     save_bundle(tmp_path, "amer-lite/faiss-index-2", config, files)
     with pytest.raises(ValueError, match=message):
         FaissIndex.load(tmp_path)
-    with pytest.raises(FileNotFoundError, match="manifest"):
-        FaissIndex.load(tmp_path / "nowhere")
-
-
-def test_interrupted_save_leaves_the_old_index(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    filled(30).save(tmp_path)
-    before = {path.name: sha256(path) for path in tmp_path.iterdir()}
-
-    def fails(engine: Any, path: str) -> None:
-        Path(path).write_bytes(b"half an ind")
-        raise OSError("disk full")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(faiss, "write_index", fails)
-        with pytest.raises(OSError, match="disk full"):
-            filled(40).save(tmp_path)
-    assert list(FaissIndex.load(tmp_path).ids) == names(30)
-    assert all(sha256(tmp_path / name) == digest for name, digest in before.items())
-    filled(40).save(tmp_path)
-    assert len(FaissIndex.load(tmp_path)) == 40
 
 
 def with_row(vectors: Vectors, row: int, value: float) -> Vectors:
@@ -297,18 +251,16 @@ def test_bad_ids(ids: Any, message: str) -> None:
         (lambda: FaissIndex(DIM, "HNSW1"), "two links"),
         (lambda: FaissIndex(DIM, search="nprobe=3"), "nprobe"),
         (lambda: filled(10, factory="IVF20,Flat"), "training points"),
-        (lambda: filled(99, factory="IVF2,Flat", search="nprobe=0").search(QUERIES, 1),
-         "nprobe"),
+        (lambda: filled(99, factory="IVF2,Flat", search="nprobe=0").search(QUERIES, 1), "nprobe"),
         (lambda: FaissIndex(DIM).search(QUERIES, 1), "empty"),
         (lambda: FaissIndex(DIM).save("nowhere"), "empty"),
         (lambda: filled(10).search(QUERIES, 0), "k=0"),
         (lambda: filled(10).vectors(np.array([3, -1])), r"rows \[-1\]"),
         (lambda: filled(10).vectors(np.array([0, 10])), r"rows \[10\]"),
         (lambda: filled(10).vectors(np.array([1.0])), "integers"),
-        (lambda: filled(10).vectors(np.array([[1]])), r"\(1, 1\)"),
         (lambda: filled(10).rows(["doc 3", "x", "y"]), r"ids \['x', 'y'\]"),
     ],
-)  # fmt: skip
+)
 def test_other_bad_input(call: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()

@@ -49,36 +49,38 @@ def test_a_bundle_is_replaced_as_one(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_a_manifest_cannot_point_outside_its_folder(tmp_path: Path) -> None:
-    secret = tmp_path / "secret"
-    secret.write_text("x")
+def test_damaged_files_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("x")
     folder = tmp_path / "bundle"
     save_bundle(folder, "kind-1", {}, {"a.txt": lambda path: path.write_text("x")})
+    (file,) = folder.glob("a-*")
+    for bad in ("y", ""):
+        file.write_text(bad)
+        with pytest.raises(ValueError, match="checksum differs"):
+            load_bundle(folder, "kind-1")
+    file.unlink()
+    with pytest.raises(FileNotFoundError, match="which is missing"):
+        load_bundle(folder, "kind-1")
     manifest = folder / "manifest.json"
-    name = next(folder.glob("a-*")).name
-    manifest.write_text(manifest.read_text().replace(name, "../secret"))
+    manifest.write_text(manifest.read_text().replace(file.name, "../secret"))
     with pytest.raises(ValueError, match="not a manifest of amer-lite"):
         load_bundle(folder, "kind-1")
+    with pytest.raises(FileNotFoundError, match=r"no manifest\.json here"):
+        load_bundle(tmp_path / "nowhere", "kind-1")
 
 
 def test_only_our_own_leftovers_are_cleaned_up(tmp_path: Path) -> None:
-    def save() -> None:
-        save_bundle(tmp_path, "kind-1", {}, {"a.txt": lambda path: path.write_text("x")})
-
-    save()
     (tmp_path / "a-backup.txt").write_text("the user's")
-    (tmp_path / "a-0123456789ab.txt").write_text("of a writer that was killed")
-    (tmp_path / "a-0123456789ab.txt.tmp-abc").write_text("of a writer that was killed")
-    save()
-    assert {path.name.split("-")[0] for path in tmp_path.iterdir()} == {"manifest.json", "a"}
-    assert len(list(tmp_path.iterdir())) == 3 and (tmp_path / "a-backup.txt").exists()
+    for name in ("a-0123456789ab.txt", "a-0123456789ab.txt.tmp-abc"):
+        (tmp_path / name).write_text("of a writer that was killed")
+    save_bundle(tmp_path, "kind-1", {}, {"a.txt": lambda path: path.write_text("x")})
+    left = {path.name for path in tmp_path.iterdir()}
+    assert len(left) == 3 and {"a-backup.txt", "manifest.json"} < left
 
 
 def test_a_bundle_does_not_replace_one_of_another_kind(tmp_path: Path) -> None:
     save_bundle(tmp_path, "kind-1", {"x": 1}, {})
-    with pytest.raises(
-        ValueError, match="holds 'kind-1'; save the 'kind-2' in a folder of its own"
-    ):
+    with pytest.raises(ValueError, match="'kind-2' in a folder of its own"):
         save_bundle(tmp_path, "kind-2", {}, {})
     assert load_bundle(tmp_path, "kind-1") == ({"x": 1}, {})
 
