@@ -1,3 +1,5 @@
+"""From vectors to runs: search and merge, the model in front of it, the score behind it."""
+
 from __future__ import annotations
 
 from typing import Any, get_args
@@ -25,6 +27,9 @@ def unit(*shape: int, seed: int) -> NDArray[np.float32]:
     return x / np.linalg.norm(x, axis=-1, keepdims=True)
 
 
+VECTORS = unit(20, 3, DIM, seed=1)
+
+
 def asked(queries: str) -> list[Example]:
     return [Example(query, query, ["d1"]) for query in queries]
 
@@ -38,8 +43,7 @@ def index() -> FaissIndex:
 
 @pytest.mark.parametrize("tau", [None, 0.01, 10.0])
 def test_every_merge_is_the_one_of_its_name(index: FaissIndex, tau: float | None) -> None:
-    vectors = unit(20, 3, DIM, seed=1)
-    scores = np.einsum("bmd,nd->bmn", vectors, index.vectors(np.arange(300)))
+    scores = np.einsum("bmd,nd->bmn", VECTORS, index.vectors(np.arange(300)))
     rows = np.argsort(-scores, axis=-1)[:, :, :15]
     top = np.take_along_axis(scores, rows, -1)
     warm = {} if tau is None else {"tau": tau}
@@ -47,20 +51,21 @@ def test_every_merge_is_the_one_of_its_name(index: FaissIndex, tau: float | None
         "round_robin": merging.round_robin(rows, 10),
         "max_score": merging.max_score(top, rows, 10),
         "rrf": merging.rrf(rows, 10),
-        "soft_sum": merging.soft_sum(rows, vectors, index.vectors, 10, **warm),
+        "soft_sum": merging.soft_sum(rows, VECTORS, index.vectors, 10, **warm),
         "mixture": merging.mixture(top, rows, 10, **warm),
     }
+    longer = VECTORS * np.array([1, 10, 0.1], np.float32)[:, None]  # the same under cosine
     for name in MERGES:
-        merged = search_and_merge(index, vectors, 10, merge=name, depth=15, tau=tau)
-        np.testing.assert_array_equal(merged.rows, expected[name].rows, err_msg=name)
-        np.testing.assert_array_equal(merged.found_by, expected[name].found_by, err_msg=name)
+        for vectors in (VECTORS, longer):
+            merged = search_and_merge(index, vectors, 10, merge=name, depth=15, tau=tau)
+            np.testing.assert_array_equal(merged.rows, expected[name].rows, err_msg=name)
+            np.testing.assert_array_equal(merged.found_by, expected[name].found_by, err_msg=name)
 
 
 def test_one_vector_is_plain_search_whatever_the_merge(index: FaissIndex) -> None:
-    vectors = unit(20, 1, DIM, seed=1)
-    plain = index.search(vectors[:, 0], 10).rows
+    plain = index.search(VECTORS[:, 0], 10).rows
     for name in MERGES:
-        merged = search_and_merge(index, vectors, 10, merge=name)
+        merged = search_and_merge(index, VECTORS[:, :1], 10, merge=name)
         np.testing.assert_array_equal(merged.rows, plain)
         assert (merged.found_by == 0).all()
 
@@ -81,22 +86,11 @@ def test_retrieve_searches_with_what_the_model_generates(index: FaissIndex) -> N
     assert evaluator(index, prefix, examples, m=3, k=7)(model) == pytest.approx((4 + 6 / 7) / 5)
 
 
-def test_empty_places_are_no_documents(index: FaissIndex) -> None:
+def test_empty_places_are_no_documents() -> None:
     small = FaissIndex(DIM)
     small.add(unit(2, DIM, seed=0), ["a", "b"])
-    merged = search_and_merge(small, unit(1, 3, DIM, seed=1), 5)
+    merged = search_and_merge(small, VECTORS[:1], 5)
     assert set(as_run(merged, small, asked("q")).rankings["q"]) == {"a", "b"}
-
-
-def test_lengths_do_not_matter_under_cosine(index: FaissIndex) -> None:
-    vectors = unit(20, 3, DIM, seed=1)
-    longer = vectors * np.array([1, 10, 0.1], np.float32)[:, None]
-    for name in MERGES:
-        same = search_and_merge(index, vectors, 10, merge=name).rows
-        np.testing.assert_array_equal(search_and_merge(index, longer, 10, merge=name).rows, same)
-
-
-VECTORS = unit(2, 3, DIM, seed=1)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +112,7 @@ def test_a_bad_search_is_named(
 @pytest.mark.parametrize("queries", ["q", "pqr", "qq"])
 def test_a_run_needs_one_example_per_ranking(index: FaissIndex, queries: str) -> None:
     with pytest.raises(ValueError, match=r"distinct ids|zip"):
-        as_run(search_and_merge(index, VECTORS, 5), index, asked(queries))
+        as_run(search_and_merge(index, VECTORS[:2], 5), index, asked(queries))
 
 
 @pytest.mark.parametrize(

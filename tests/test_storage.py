@@ -1,3 +1,5 @@
+"""Files and bundles: whole or not there, checked when they are read."""
+
 from __future__ import annotations
 
 import stat

@@ -8,7 +8,7 @@ from pathlib import Path
 import ir_measures
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from amer_lite.datasets.types import Example, Run
@@ -17,16 +17,22 @@ from amer_lite.evaluation.trec import read_qrels, read_run, write_qrels, write_r
 IDS = st.text(st.characters(codec="utf-8", exclude_categories=["Z", "C"]), min_size=1, max_size=6)
 
 
-@settings(deadline=None)
-@given(
-    st.dictionaries(IDS, st.lists(IDS, min_size=1, max_size=5, unique=True), min_size=1, max_size=4)
-)
-def test_a_run_survives_the_round_trip(
-    tmp_path_factory: pytest.TempPathFactory, rankings: dict[str, list[str]]
+RANKINGS = st.dictionaries(IDS, st.lists(IDS, min_size=1, max_size=5, unique=True), max_size=4)
+ANSWERS = st.lists(st.lists(IDS, min_size=1, max_size=3), min_size=1, max_size=4)
+
+
+@given(RANKINGS, st.lists(ANSWERS, max_size=3))
+def test_files_survive_the_round_trip(
+    tmp_path_factory: pytest.TempPathFactory,
+    rankings: dict[str, list[str]],
+    golds: list[list[list[str]]],
 ) -> None:
-    path = tmp_path_factory.mktemp("trec") / "run"
+    path = tmp_path_factory.getbasetemp() / "trec"
     write_run(path, Run(rankings), "tag")
     assert read_run(path) == Run(rankings)
+    examples = [Example(f"q{i}", "text", answers) for i, answers in enumerate(golds)]
+    write_qrels(path, examples)
+    assert read_qrels(path) == {example.id: example.golds for example in examples}
 
 
 def test_exported_scores_strictly_decrease_in_single_precision(tmp_path: Path) -> None:
@@ -35,23 +41,6 @@ def test_exported_scores_strictly_decrease_in_single_precision(tmp_path: Path) -
     scores = np.array([line[4] for line in lines], dtype=np.float32)
     assert (np.diff(scores) < 0).all()
     assert [int(line[3]) for line in lines] == list(range(1, 5001))
-
-
-@settings(deadline=None)
-@given(
-    st.lists(
-        st.lists(st.lists(IDS, min_size=1, max_size=3), min_size=1, max_size=4),
-        min_size=1,
-        max_size=3,
-    )
-)
-def test_qrels_survive_the_round_trip(
-    tmp_path_factory: pytest.TempPathFactory, golds: list[list[list[str]]]
-) -> None:
-    examples = [Example(f"q{i}", "text", answers) for i, answers in enumerate(golds)]
-    path = tmp_path_factory.mktemp("trec") / "qrels"
-    write_qrels(path, examples)
-    assert read_qrels(path) == {example.id: example.golds for example in examples}
 
 
 def test_foreign_files_are_read(tmp_path: Path) -> None:
@@ -72,33 +61,28 @@ def test_ties_are_broken_as_trec_eval_breaks_them(tmp_path: Path) -> None:
         assert ours.rankings["q"].index(doc) + 1 == pytest.approx(rank)
 
 
-@pytest.mark.parametrize("bad", ["a b", "", "a\n", "a\u3000b"])
+@pytest.mark.parametrize("bad", ["a b", "a\n", "a\u3000b", ""])
 def test_ids_that_trec_cannot_hold(bad: str, tmp_path: Path) -> None:
     path = tmp_path / "file"
     writers: list[Callable[[], None]] = [
         lambda: write_run(path, Run({"q": [bad]}), "tag"),
         lambda: write_run(path, Run({bad: ["a"]}), "tag"),
         lambda: write_run(path, Run({"q": ["a"]}), bad),
+        lambda: write_qrels(path, [Example(bad, "text", ["a"])]),  # itself refuses empty ids
+        lambda: write_qrels(path, [Example("q", "text", [bad])]),
     ]
-    if bad:  # an Example has no empty ids
-        writers.append(lambda: write_qrels(path, [Example(bad, "text", ["a"])]))
-        writers.append(lambda: write_qrels(path, [Example("q", "text", [bad])]))
     for write in writers:
-        with pytest.raises(ValueError, match="white space"):
+        with pytest.raises(ValueError, match=r"white space|empty id|without a document id"):
             write()
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_query_without_documents_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'q2' ranks no document"):
-        write_run(tmp_path / "run", Run({"q1": ["a"], "q2": []}), "tag")
+        write_run(path, Run({"q1": ["a"], "q2": []}), "tag")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
     ("read", "first", "line", "message"),
     [
         (read_run, "q Q0 first 1 2 t", "q Q0 a 1 2", "6 columns, found 5"),
-        (read_run, "q Q0 first 1 2 t", "q Q0 a b 1 2 t", "6 columns, found 7"),
         (read_run, "q Q0 first 1 2 t", "q Q0 a 1 high t", "found 'high'"),
         (read_run, "q Q0 first 1 2 t", "q Q0 a 1 nan t", "found 'nan'"),
         (read_run, "q Q0 first 1 2 t", "q Q0 first 1 3 t", "'first' stands twice"),
