@@ -32,16 +32,9 @@ def round_robin(rows: Rows, k: int) -> Merged:
 
 
 def max_score(scores: Scores, rows: Rows, k: int) -> Merged:
-    def merge(values: list[list[float]], lists: list[list[int]]) -> list[Hit]:
-        best: dict[int, tuple[float, int, int]] = {}  # row → score, turn, list
-        for turn, (row, vector, rank) in enumerate(_turns(lists)):
-            score = values[vector][rank]
-            if row not in best or score > best[row][0]:
-                best[row] = (score, turn, vector)
-        ranked = sorted(best.items(), key=lambda item: (-item[1][0], item[1][1]))
-        return [(score, row, vector) for row, (score, _, vector) in ranked[:k]]
-
-    return _stack([merge(*pair) for pair in zip(scores.tolist(), rows.tolist(), strict=True)], k)
+    pairs = zip(scores.tolist(), rows.tolist(), strict=True)
+    hits = [[(each[j][rank], row, j) for row, j, rank in _turns(lists)] for each, lists in pairs]
+    return _ranked(hits, k)
 
 
 def rrf(rows: Rows, k: int, c: float = 60) -> Merged:
@@ -59,37 +52,28 @@ def mixture(scores: Scores, rows: Rows, k: int, tau: float) -> Merged:
     return _summed(shares, rows, k)
 
 
+def soft_sum(
+    rows: Rows, queries: Vectors, vectors_of: Callable[[Rows], Vectors], k: int, tau: float = 0.1
+) -> Merged:
+    def score(row: int, vectors: Vectors) -> Hit:
+        document = vectors_of(np.array([row]))[0]
+        similar = [float(vector @ document) for vector in vectors]
+        best = max(similar)
+        total = best / tau + math.log(sum(math.exp((s - best) / tau) for s in similar))
+        return total, row, similar.index(best)
+
+    pairs = zip(rows.tolist(), queries, strict=True)
+    return _ranked([[score(row, set_) for row, _, _ in _turns(lists)] for lists, set_ in pairs], k)
+
+
 def _summed(gains: NDArray[np.float64], rows: Rows, k: int) -> Merged:
-    def merge(gain: list[list[float]], lists: list[list[int]]) -> list[Hit]:
+    hits: list[list[Hit]] = []
+    for gain, lists in zip(gains.tolist(), rows.tolist(), strict=True):
         total: dict[int, float] = {}
-        finder: dict[int, int] = {}
         for row, vector, rank in _turns(lists):
             total[row] = total.get(row, 0.0) + gain[vector][rank]
-            finder.setdefault(row, vector)
-        ranked = sorted(total, key=lambda row: -float(np.float32(total[row])))
-        return [(total[row], row, finder[row]) for row in ranked[:k]]
-
-    return _stack([merge(*pair) for pair in zip(gains.tolist(), rows.tolist(), strict=True)], k)
-
-
-def soft_sum(
-    rows: Rows,
-    queries: Vectors,
-    vectors_of: Callable[[Rows], Vectors],
-    k: int,
-    tau: float = 0.1,
-) -> Merged:
-    def merge(lists: list[list[int]], vectors: Vectors) -> list[Hit]:
-        hits: list[Hit] = []
-        for row in dict.fromkeys(row for row, _, _ in _turns(lists)):
-            document = vectors_of(np.array([row]))[0]
-            similar = [float(vector @ document) for vector in vectors]
-            best = max(similar)
-            score = best / tau + math.log(sum(math.exp((s - best) / tau) for s in similar))
-            hits.append((float(np.float32(score)), row, similar.index(best)))
-        return sorted(hits, key=lambda hit: -hit[0])[:k]
-
-    return _stack([merge(*pair) for pair in zip(rows.tolist(), queries, strict=True)], k)
+        hits.append([(total[row], row, vector) for row, vector, _ in _turns(lists)])
+    return _ranked(hits, k)
 
 
 def _turns(lists: list[list[int]]) -> Iterator[tuple[int, int, int]]:
@@ -100,10 +84,18 @@ def _turns(lists: list[list[int]]) -> Iterator[tuple[int, int, int]]:
                 yield hits[rank], vector, rank
 
 
+def _ranked(queries: list[list[Hit]], k: int) -> Merged:
+    """By score in single precision, ties in the order of the turns; of a row the first remains."""
+    rankings = []
+    for hits in queries:
+        best: dict[int, Hit] = {}
+        for hit in sorted(hits, key=lambda hit: -float(np.float32(hit[0]))):
+            best.setdefault(hit[1], hit)
+        rankings.append(list(best.values())[:k])
+    return _stack(rankings, k)
+
+
 def _stack(rankings: list[list[Hit]], k: int) -> Merged:
     full = [hits + [(-math.inf, -1, -1)] * (k - len(hits)) for hits in rankings]
-    return Merged(
-        np.array([[row for _, row, _ in hits] for hits in full], dtype=np.int64),
-        np.array([[score for score, _, _ in hits] for hits in full], dtype=np.float32),
-        np.array([[vector for _, _, vector in hits] for hits in full], dtype=np.int64),
-    )
+    scores, rows, found = (np.array([[hit[i] for hit in hits] for hits in full]) for i in range(3))
+    return Merged(rows, scores.astype(np.float32), found)

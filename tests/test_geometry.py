@@ -85,25 +85,15 @@ def test_opposite_golds_have_no_vector_and_do_not_break_the_oracles() -> None:
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5) and worst[0] <= 1e-6
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 4])
-def test_smallest_cap_on_the_circle_against_a_grid(n: int) -> None:
-    angle = RNG.uniform(-1.2, 1.2, (20, n))  # within a half circle: a cap exists
-    golds = np.stack([np.cos(angle), np.sin(angle)], -1).astype(np.float32)
-    grid = np.linspace(-np.pi, np.pi, 20_001)
-    expected = (golds @ np.stack([np.cos(grid), np.sin(grid)])).min(1).max(1)
-    vectors, worst = geometry.smallest_cap(golds)
-    np.testing.assert_allclose(worst, expected, atol=2e-4)  # the grid's steps are 3e-4
+@pytest.mark.parametrize(("n", "dim"), [(1, 2), (2, 2), (4, 2), (3, 5), (5, 4)])
+def test_smallest_cap_against_a_general_optimiser(n: int, dim: int) -> None:
+    golds = unit(RNG.standard_normal((6, n, dim)) + 2 * np.eye(dim)[0])
+    vectors, worst = geometry.smallest_cap(golds.astype(np.float32))
     np.testing.assert_allclose(np.einsum("bnd,bd->bn", golds, vectors).min(1), worst, atol=1e-5)
-
-
-def test_smallest_cap_against_a_general_optimiser() -> None:
-    golds = unit(RNG.standard_normal((6, 5, 4)) + 1.5 * np.eye(4)[0])
-    worst = geometry.smallest_cap(golds.astype(np.float32))[1]
     for rows, found in zip(golds, worst, strict=True):
         # shortest v with v·g ≥ 1 for all golds: the least cosine is then 1 / |v|
         bound, start = LinearConstraint(rows, lb=1), 5 * rows.mean(0)
         solved = minimize(lambda v: float(v @ v), start, constraints=[bound], tol=1e-12)
-        assert solved.success
         assert found == pytest.approx(1 / np.sqrt(solved.fun), abs=1e-4)
 
 

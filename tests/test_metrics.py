@@ -86,14 +86,6 @@ def test_clusters_against_the_definition(data: st.DataObject) -> None:
     np.testing.assert_allclose(scores, expected, atol=1e-12)
 
 
-def test_scores_follow_the_order_of_the_examples() -> None:
-    run, examples = _random_case(np.random.default_rng(0), 20)
-    for measure in MEASURES:
-        scores = measure(run, examples, 5)
-        assert scores.dtype == np.float64
-        np.testing.assert_array_equal(measure(run, examples[::-1], 5), scores[::-1])
-
-
 @pytest.mark.parametrize("measure", MEASURES)
 def test_measures_refuse_bad_input(measure: Measure) -> None:
     examples = [Example("q1", "text", ["a"])]
@@ -108,6 +100,14 @@ def test_measures_refuse_bad_input(measure: Measure) -> None:
 
 
 # --- tests and intervals --------------------------------------------------------------------------
+
+
+def flip(a: Any, b: Any, n: int = 500, seed: int = 0) -> object:
+    return metrics.sign_flip(a, b, n, np.random.default_rng(seed))
+
+
+def difference(a: Any, b: Any, n: int = 500, level: float = 0.9, seed: int = 0) -> object:
+    return metrics.bootstrap_difference(a, b, n, level, np.random.default_rng(seed))
 
 
 @pytest.mark.parametrize(("wins", "losses"), [(5, 0), (7, 2), (0, 3), (4, 4), (0, 0)])
@@ -138,15 +138,9 @@ def test_sign_flip_counts_the_observed_one_and_ties() -> None:
     assert metrics.sign_flip(np.ones(60), np.zeros(60), 999, rng) == 1 / 1000  # never 0
     assert metrics.sign_flip([0.3, 0.4], [0.3, 0.4], 99, rng) == 1
     assert metrics.sign_flip([0.1 + 0.2], [0.0], 99, rng) == 1  # both signs tie
-
-
-def test_sign_flip_ties_survive_rounding() -> None:
-    """Tenths tie as often as the whole numbers that they stand for."""
-    rng = np.random.default_rng(9)
-    for seed in range(20):
-        whole, zeros = rng.integers(-9, 10, 20), np.zeros(20)
-        exact = metrics.sign_flip(whole, zeros, 999, np.random.default_rng(seed))
-        assert metrics.sign_flip(whole / 10, zeros, 999, np.random.default_rng(seed)) == exact
+    for seed in range(20):  # tenths tie as often as the whole numbers that they stand for
+        whole = rng.integers(-9, 10, 20)
+        assert flip(whole / 10, 0 * whole, seed=seed) == flip(whole, 0 * whole, seed=seed)
 
 
 def test_the_tests_keep_their_level_under_the_null() -> None:
@@ -160,15 +154,6 @@ def test_the_tests_keep_their_level_under_the_null() -> None:
     least, most = binom.ppf([0.0001, 0.9999], 1000, 0.05)
     assert least <= graded <= most  # nearly continuous scores
     assert 10 < binary <= most  # discrete, so conservative, but not idle
-
-
-def test_the_tests_find_a_real_difference() -> None:
-    rng = np.random.default_rng(3)
-    found = 0
-    for _ in range(100):
-        a, b = (rng.random(300) < 0.6).astype(float), (rng.random(300) < 0.4).astype(float)
-        found += metrics.mcnemar_exact(a, b) < 0.05 and metrics.sign_flip(a, b, 199, rng) < 0.05
-    assert found > 95
 
 
 def test_bootstrap_intervals_cover_at_their_level() -> None:
@@ -197,14 +182,6 @@ def test_bootstrap_uses_the_pairing() -> None:
     a = rng.normal(0, 10, 50)
     assert metrics.bootstrap_difference(a, a - 1, 100, 0.95, rng) == pytest.approx((1, 1))
     assert metrics.bootstrap_mean([0.25], 10, 0.5, rng) == (0.25, 0.25)
-
-
-def flip(a: Any, b: Any, n: int = 500, seed: int = 0) -> object:
-    return metrics.sign_flip(a, b, n, np.random.default_rng(seed))
-
-
-def difference(a: Any, b: Any, n: int = 500, level: float = 0.9, seed: int = 0) -> object:
-    return metrics.bootstrap_difference(a, b, n, level, np.random.default_rng(seed))
 
 
 @pytest.mark.parametrize("test", [flip, difference])

@@ -94,19 +94,17 @@ def test_empty_places_are_no_documents() -> None:
 
 
 @pytest.mark.parametrize(
-    ("vectors", "change", "message"),
+    ("change", "message"),
     [
-        (VECTORS, {"merge": "sum"}, "merge 'sum' is unknown; choose one of round_robin"),
-        (VECTORS, {"k": 0}, "k=0"),
-        (VECTORS, {"depth": 0}, "k=0"),
-        (VECTORS[..., :3], {}, r"expected \(B, m, 8\)"),
+        ({"merge": "sum"}, "merge 'sum' is unknown; choose one of round_robin"),
+        ({"k": 0}, "k=0"),
+        ({"depth": 0}, "k=0"),
+        ({"vectors": VECTORS[..., :3]}, r"expected \(B, m, 8\)"),
     ],
 )
-def test_a_bad_search_is_named(
-    index: FaissIndex, vectors: Any, change: dict[str, Any], message: str
-) -> None:
+def test_a_bad_search_is_named(index: FaissIndex, change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        search_and_merge(index, vectors, **{"k": 5, **change})
+        search_and_merge(index, **{"vectors": VECTORS, "k": 5, **change})
 
 
 @pytest.mark.parametrize("queries", ["q", "pqr", "qq"])
@@ -119,7 +117,6 @@ def test_a_run_needs_one_example_per_ranking(index: FaissIndex, queries: str) ->
     ("golds", "change", "message"),
     [
         (["d1", "d2"], {"m": 0}, "m=0"),
-        (["d1", "d2"], {"k": 0}, "k=0"),
         (["d1", "d2"], {"merge": "sum"}, "merge 'sum' is unknown"),
         (["d1", "d2"], {"merge": "mixture", "tau": 0.0}, "tau=0"),
         (["d1"], {}, "1 examples for 2 queries"),
