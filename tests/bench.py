@@ -7,11 +7,12 @@ machine's; the ratios are what the library is measured by. Written to ``data/res
 from __future__ import annotations
 
 import json
-import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -50,15 +51,15 @@ def compare(name: str, ours: Task, other: Task, setting: str, runs: int = 7) -> 
     Each timed run follows an untimed one of the same task: what the other left in the caches and
     in the allocator is no part of the comparison.
     """
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(runs):
-        for task, mine in ((ours, times[0]), (other, times[1])):
-            task()
-            start = time.perf_counter()
-            task()
-            mine.append((time.perf_counter() - start) * 1000)
-    a, b = (statistics.median(part) for part in times)
-    ratio = statistics.median(y / x for x, y in zip(*times, strict=True))
+    times = np.empty((runs, 2))
+    for run, column in np.ndindex(times.shape):
+        task = (ours, other)[column]
+        task()
+        start = time.perf_counter()
+        task()
+        times[run, column] = (time.perf_counter() - start) * 1000
+    a, b = np.median(times, axis=0).tolist()
+    ratio = float(np.median(times[:, 1] / times[:, 0]))
     return Row(name, round(a, 3), round(b, 3), round(ratio, 2), setting)
 
 
@@ -69,23 +70,18 @@ def unit(*shape: int) -> Tensor:
 def losses() -> Iterator[Row]:
     vectors, golds = unit(256, 5, 64), unit(256, 5, 64)
 
-    def step(loss: Callable[[Tensor], Tensor]) -> Task:
-        def task() -> None:
-            loss(vectors.detach().requires_grad_()).backward()
+    def step(loss: Callable[..., Tensor], **options: Any) -> Task:
+        return lambda: loss(vectors.detach().requires_grad_(), golds, **options).backward()
 
-        return task
-
-    ours = step(lambda v: set_info_nce(v, golds))
+    ours, loop = step(set_info_nce), step(slow_matching.authors_loop)
     setting = "B=256 m=5 d=64, forward + backward, 1 thread"
-    loop = step(lambda v: slow_matching.authors_loop(v, golds))
     yield compare("set_loss_vs_loop", ours, loop, setting + ", loop over examples")
-    unmatched = step(lambda v: set_info_nce(v, golds, pairing="ordered"))
+    unmatched = step(set_info_nce, pairing="ordered")
     yield compare("set_loss_vs_unmatched", ours, unmatched, setting + ", no matching", runs=21)
 
 
 def models() -> Iterator[Row]:
-    config = AMERConfig(384, decoder=DecoderConfig(state_dim=384))
-    model = AMER(config).eval()
+    model = AMER(AMERConfig(384, decoder=DecoderConfig(state_dim=384))).eval()
     prefix = Prefix(torch.randn(64, 32, 384), torch.ones(64, 32, dtype=torch.bool))
     m = 5
     setting = "B=64 prefix=32 m=5, decoder 2 × 384"
@@ -165,14 +161,12 @@ def main() -> None:
     torch.set_num_threads(1)  # two threads on two shared cores measure the neighbours
     faiss.omp_set_num_threads(1)
     torch.manual_seed(0)
-    rows: list[Row] = []
+    records = []
     print(f"{'name':24}{'ours ms':>10}{'other ms':>11}{'ratio':>8}  setting")
-    for part in (losses, models, searching, splitting):
-        for row in part():
-            rows.append(row)
-            times = f"{row.ours_ms:10.2f}{row.other_ms:11.2f}{row.ratio:8.2f}"
-            print(f"{row.name:24}{times}  {row.setting}", flush=True)
-    records = [asdict(row) for row in rows]
+    for row in chain(losses(), models(), searching(), splitting()):
+        records.append(asdict(row))
+        times = f"{row.ours_ms:10.2f}{row.other_ms:11.2f}{row.ratio:8.2f}"
+        print(f"{row.name:24}{times}  {row.setting}", flush=True)
     write_text(RESULTS, json.dumps(records, indent=1, ensure_ascii=False) + "\n")
     print(f"written to {RESULTS.relative_to(RESULTS.parents[2])}")
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import pytest
@@ -48,41 +48,42 @@ SETTLED = """(theme) => document.readyState === 'complete'
   && [...document.querySelectorAll('.plotly-graph-div')].every(
       (figure) => figure.dataset.theme === theme)"""
 
-SURVEY = """() => {
+# What is wrong with a page, in words.
+SURVEY = r"""() => {
+  const wrong = [];
+  const need = (fine, complaint) => fine || wrong.push(complaint);
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const text = document.createTreeWalker(document.querySelector('main') || document.body,
+                                         NodeFilter.SHOW_TEXT);
+  while (text.nextNode()) {
+    const inside = text.currentNode.parentElement;
+    if (inside.closest('pre, code, script, style, mjx-container, textarea')) continue;
+    const words = text.currentNode.data;
+    need(!/\\\(|\\\[|\$\$|\{\w+\}`/.test(words), `raw markup: ${words.trim().slice(0, 80)}`);
+  }
+  const formulas = all('span.math, div.math').length, typeset = all('mjx-container').length;
+  need(typeset >= formulas, `${typeset} of ${formulas} formulas typeset`);
+  need(!all('mjx-merror, [data-mjx-error]').length, 'formulas with an error');
   const seen = (node) => {
     const box = node.getBoundingClientRect();
     return box.width > 0 && box.height > 0;
   };
-  const folded = (node) => node.closest('details:not([open]), .toggle-hidden') !== null;
-  const text = document.createTreeWalker(document.querySelector('main') || document.body,
-                                         NodeFilter.SHOW_TEXT);
-  const raw = [];
-  while (text.nextNode()) {
-    const inside = text.currentNode.parentElement;
-    if (inside.closest('pre, code, script, style, mjx-container, textarea')) continue;
-    if (/\\\\\\(|\\\\\\[|\\$\\$|\\{\\w+\\}`/.test(text.currentNode.data)) {
-      raw.push(text.currentNode.data.trim().slice(0, 80));
-    }
+  all('.plotly-graph-div').forEach((figure, number) => {
+    const folded = figure.closest('details:not([open]), .toggle-hidden');
+    need(folded || all('.main-svg, canvas', figure).some(seen), `figure ${number + 1} is blank`);
+    const label = (figure.closest('[role=img]') || figure).getAttribute('aria-label') || '';
+    need(label.trim(), `figure ${number + 1} has no label`);
+  });
+  for (const image of all('main img')) {
+    need(image.alt.trim(), `${image.src} has no alt text`);
+    need(image.naturalWidth, `${image.src} did not load`);
   }
   const width = document.documentElement.clientWidth;
-  const wide = [...document.querySelectorAll('main *')]
-    .filter((node) => node.getBoundingClientRect().right > width + 1)
+  const wide = all('main *').filter((node) => node.getBoundingClientRect().right > width + 1)
     .map((node) => `${node.tagName}.${node.getAttribute('class')}`);
-  return {
-    formulas: document.querySelectorAll('span.math, div.math').length,
-    typeset: document.querySelectorAll('mjx-container').length,
-    mathErrors: document.querySelectorAll('mjx-merror, [data-mjx-error]').length,
-    rawMarkup: raw,
-    figures: [...document.querySelectorAll('.plotly-graph-div')].map((figure) => ({
-      drawn: [...figure.querySelectorAll('.main-svg, canvas')].some(seen) || folded(figure),
-      label: (figure.closest('[role=img]') || figure).getAttribute('aria-label') || '',
-    })),
-    images: [...document.querySelectorAll('main img')].map((image) => ({
-      src: image.getAttribute('src'), alt: image.getAttribute('alt'), width: image.naturalWidth,
-    })),
-    overflow: document.documentElement.scrollWidth - width,
-    wide: [...new Set(wide)].slice(0, 5),
-  };
+  const over = document.documentElement.scrollWidth - width;
+  need(over <= 0, `${over} px too wide because of ${[...new Set(wide)].slice(0, 5)}`);
+  return wrong;
 }"""
 
 # Luminance contrast of a figure's text against the page behind it (WCAG 2).
@@ -110,10 +111,7 @@ CONTRASTS = """() => {
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if not PAGES:
-        pytest.fail(f"no book in {HTML}: run `make book` first")
-    path = find()
-    if path is None:
+    if (path := find()) is None:
         pytest.fail("no Chromium or Chrome: run `python -m tests.browser`, or set CHROMIUM to one")
     root = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
@@ -158,24 +156,8 @@ def tab(browser: Browser) -> Iterator[Watched]:
         yield Watched(context)
 
 
-def verdict(report: dict[str, Any]) -> list[str]:
-    """What is wrong with a page according to its survey."""
-    typeset, formulas, too_wide = report["typeset"], report["formulas"], report["overflow"]
-    wrong = [f"raw markup: {text!r}" for text in report["rawMarkup"]]
-    wrong += [f"{typeset} of {formulas} formulas typeset"] * (typeset < formulas)
-    wrong += ["formulas with an error"] * bool(report["mathErrors"])
-    for number, figure in enumerate(report["figures"], 1):
-        wrong += [f"figure {number} is blank"] * (not figure["drawn"])
-        wrong += [f"figure {number} has no label"] * (not figure["label"].strip())
-    for image in report["images"]:
-        wrong += [f"{image['src']} has no alt text"] * (not (image["alt"] or "").strip())
-        wrong += [f"{image['src']} did not load"] * (not image["width"])
-    return wrong + [f"{too_wide} px too wide because of {report['wide']}"] * (too_wide > 0)
-
-
 def test_the_book_is_built() -> None:
-    assert PAGES, f"no book in {HTML}: run `make book` first"
-    assert "index.html" in PAGES
+    assert "index.html" in PAGES, f"no book in {HTML}: run `make book` first"
     assert len(FINISHED) == 13
 
 
@@ -185,10 +167,8 @@ def test_page_is_whole_in_both_themes_and_on_a_phone(tab: Watched, name: str) ->
     schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
     for scheme in schemes:
         tab.open(name, scheme)
-        report = tab.page.evaluate(SURVEY)
-        wrong += [f"{scheme}: {text}" for text in verdict(report) + tab.problems]
-        if name in FINISHED:
-            assert report["figures"], "a finished chapter closes its argument with a figure"
+        wrong += [f"{scheme}: {text}" for text in tab.page.evaluate(SURVEY) + tab.problems]
+        if name in FINISHED:  # a finished chapter closes its argument with a figure
             contrasts = tab.page.evaluate(CONTRASTS)
             assert contrasts and min(contrasts) >= 4.5, f"{scheme}: contrasts {contrasts}"
     fonts = "[...document.fonts].filter((font) => font.status === 'error').map((f) => f.family)"
@@ -196,7 +176,7 @@ def test_page_is_whole_in_both_themes_and_on_a_phone(tab: Watched, name: str) ->
     tab.page.set_viewport_size(PHONE)
     if name in FINISHED:
         tab.page.wait_for_timeout(500)  # plotly resizes its figures a moment later
-    wrong += [f"phone: {text}" for text in verdict(tab.page.evaluate(SURVEY))]
+    wrong += [f"phone: {text}" for text in tab.page.evaluate(SURVEY)]
     assert not wrong
 
 
