@@ -31,7 +31,7 @@ from amer_lite.training.matching import set_info_nce
 from tests import slow_matching, slow_merge, slow_model, slow_splits
 
 RESULTS = Path(__file__).parents[1] / "data" / "results" / "bench.json"
-Task = Callable[[], object]
+Task = Callable[..., object]
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,10 @@ class Row:
     setting: str
 
 
-def compare(name: str, ours: Task, other: Task, setting: str, runs: int = 7) -> Row:
-    """Medians of both, in turns, so that a change of the machine's speed hits both.
+def compare(
+    name: str, setting: str, ours: Task, other: Task, *arguments: Any, runs: int = 7
+) -> Row:
+    """Medians of both tasks on the same arguments, in turns: a slower machine is so for both.
 
     Each timed run follows an untimed one of the same task: what the other left in the caches and
     in the allocator is no part of the comparison.
@@ -54,9 +56,9 @@ def compare(name: str, ours: Task, other: Task, setting: str, runs: int = 7) -> 
     times = np.empty((runs, 2))
     for run, column in np.ndindex(times.shape):
         task = (ours, other)[column]
-        task()
+        task(*arguments)
         start = time.perf_counter()
-        task()
+        task(*arguments)
         times[run, column] = (time.perf_counter() - start) * 1000
     a, b = np.median(times, axis=0).tolist()
     ratio = float(np.median(times[:, 1] / times[:, 0]))
@@ -74,17 +76,16 @@ def losses() -> Iterator[Row]:
         return lambda: loss(vectors.detach().requires_grad_(), golds, **options).backward()
 
     ours, loop = step(set_info_nce), step(slow_matching.authors_loop)
-    setting = "B=256 m=5 d=64, forward + backward, 1 thread"
-    yield compare("set_loss_vs_loop", ours, loop, setting + ", loop over examples")
     unmatched = step(set_info_nce, pairing="ordered")
-    yield compare("set_loss_vs_unmatched", ours, unmatched, setting + ", no matching", runs=21)
+    setting = "B=256 m=5 d=64, forward + backward, 1 thread"
+    yield compare("set_loss_vs_loop", setting + ", loop over examples", ours, loop)
+    yield compare("set_loss_vs_unmatched", setting + ", no matching", ours, unmatched, runs=21)
 
 
 def models() -> Iterator[Row]:
     model = AMER(AMERConfig(384, decoder=DecoderConfig(state_dim=384))).eval()
     prefix = Prefix(torch.randn(64, 32, 384), torch.ones(64, 32, dtype=torch.bool))
     m = 5
-    setting = "B=64 prefix=32 m=5, decoder 2 × 384"
 
     def train(rollout: Callable[[], Tensor]) -> Task:
         def task() -> None:
@@ -93,28 +94,21 @@ def models() -> Iterator[Row]:
 
         return task
 
-    yield compare(
-        "rollout_cached",
-        train(lambda: model.rollout(prefix, m=m)),
-        train(lambda: slow_model.rollout(model, prefix, m)),
-        setting + ", forward + backward, 1 thread",
-    )
-    with torch.no_grad():
-        yield compare(
-            "generate_cached",
-            lambda: model.generate(prefix, m),
-            lambda: slow_model.rollout(model, prefix, m),
-            setting + ", 1 thread",
-        )
+    ours = train(lambda: model.rollout(prefix, m=m))
+    other = train(lambda: slow_model.rollout(model, prefix, m))
+    setting = "B=64 prefix=32 m=5, decoder 2 × 384"
+    yield compare("rollout_cached", setting + ", forward + backward, 1 thread", ours, other)
+    slow = torch.no_grad()(slow_model.rollout)
+    yield compare("generate_cached", setting + ", 1 thread", AMER.generate, slow, model, prefix, m)
     # Batching saves overhead, not arithmetic: what it gives depends on the length of the prefix.
     # Six tokens is a word between MiniLM's special tokens, the queries of chapters 1, 4 and 12.
     words = Prefix(prefix.values[:, :6], prefix.mask[:, :6])
     single = [words.select(torch.tensor([i])) for i in range(64)]
     yield compare(
         "generate_batched",
+        "B=64 prefix=6 m=5, decoder 2 × 384, at once against one by one, 1 thread",
         lambda: model.generate(words, m),
         lambda: [model.generate(one, m) for one in single],
-        "B=64 prefix=6 m=5, decoder 2 × 384, at once against one by one, 1 thread",
     )
 
 
@@ -122,24 +116,14 @@ def searching() -> Iterator[Row]:
     rng = np.random.default_rng(0)
     # Lists of 100 out of 250 documents: most documents stand in several lists.
     rows = np.stack([[rng.permutation(250)[:100] for _ in range(5)] for _ in range(1000)])
-    yield compare(
-        "merge",
-        lambda: round_robin(rows, 100),
-        lambda: slow_merge.round_robin(rows, 100),
-        "round robin, 5 lists × 100 × 1,000 queries, k=100",
-    )
+    setting = "round robin, 5 lists × 100 × 1,000 queries, k=100"
+    yield compare("merge", setting, round_robin, slow_merge.round_robin, rows, 100)
     documents, queries = unit(50_000, 64).numpy(), unit(640, 64).numpy()
-    index = FaissIndex(64)
+    index, raw = FaissIndex(64), faiss.IndexFlatIP(64)
     index.add(documents, [str(i) for i in range(len(documents))])
-    bare = faiss.IndexFlatIP(64)
-    bare.add(documents)
-    yield compare(
-        "search_vs_raw_faiss",
-        lambda: index.search(queries, 100),
-        lambda: bare.search(queries, 100),
-        "flat cosine, 640 queries, 50,000 × 64, k=100, 1 thread",
-        runs=15,
-    )
+    raw.add(documents)
+    setting = "flat cosine, 640 queries, 50,000 × 64, k=100, 1 thread"
+    yield compare("search_vs_raw_faiss", setting, index.search, raw.search, queries, 100, runs=15)
 
 
 def splitting() -> Iterator[Row]:
@@ -148,13 +132,8 @@ def splitting() -> Iterator[Row]:
         Example(f"q{i}", f"w{i}", [f"d{d % 30_000}" for d in rng.zipf(1.3, rng.integers(2, 9))])
         for i in range(500)
     ]
-    yield compare(
-        "groups_vs_all_pairs",
-        lambda: groups(examples),
-        lambda: slow_splits.groups(examples),
-        "like examples, 500 queries of 2 to 8 golds",
-        runs=3,
-    )
+    setting = "like examples, 500 queries of 2 to 8 golds"
+    yield compare("groups_vs_all_pairs", setting, groups, slow_splits.groups, examples, runs=3)
 
 
 def main() -> None:

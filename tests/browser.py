@@ -11,10 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-COMMANDS = (
-    *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-)
+COMMANDS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
+COMMANDS += ["/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"]
 
 
 def find() -> str | None:

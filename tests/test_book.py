@@ -14,15 +14,7 @@ from typing import Literal
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import pytest
-from playwright.sync_api import (
-    Browser,
-    BrowserContext,
-    ConsoleMessage,
-    Error,
-    Page,
-    ViewportSize,
-    sync_playwright,
-)
+from playwright.sync_api import Browser, BrowserContext, Error, ViewportSize, sync_playwright
 
 from tests.browser import find
 
@@ -124,19 +116,16 @@ class Watched:
     """One tab that reads files only, with everything that went wrong in it."""
 
     def __init__(self, context: BrowserContext) -> None:
-        self.page: Page = context.new_page()
+        self.page = context.new_page()
         self.problems: list[str] = []
-        self.page.on("request", lambda request: self._request(request.url))
-        self.page.on("requestfailed", lambda r: self.problems.append(f"failed: {r.url}"))
-        self.page.on("pageerror", lambda error: self.problems.append(f"exception: {error}"))
-        self.page.on("console", self._console)
+        inside = (HTML.as_uri(), "data:", "blob:")
+        self.page.on("request", lambda r: self._need(r.url.startswith(inside), f"asks {r.url}"))
+        self.page.on("requestfailed", lambda r: self._need(False, f"failed: {r.url}"))
+        self.page.on("pageerror", lambda error: self._need(False, f"exception: {error}"))
+        self.page.on("console", lambda said: self._need(said.type != "error", said.text))
 
-    def _request(self, url: str) -> None:
-        if not url.startswith((HTML.as_uri(), "data:", "blob:")):
-            self.problems.append(f"request outside the book: {url}")
-
-    def _console(self, message: ConsoleMessage) -> None:
-        self.problems += [message.text] * (message.type == "error")
+    def _need(self, fine: bool, complaint: str) -> None:
+        self.problems += [] if fine else [complaint]
 
     def open(self, name: str, scheme: Literal["light", "dark"]) -> None:
         """Open a page on a desktop and wait until it has settled."""

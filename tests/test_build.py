@@ -9,22 +9,21 @@ import pytest
 from book._tools import build
 from book._tools.repository import Repository
 
-SEEN = ["amer_lite/model.py", "book/amer_book/runs.py", "data/results/a.jsonl", "constraints.txt"]
-
 
 def test_outputs_are_stale_when_anything_that_they_saw_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build, "ROOT", tmp_path)
+    seen = ["amer_lite/model.py", "book/amer_book/runs.py", "data/results/a", "constraints.txt"]
     unseen = ["data/cache/x", "amer_lite/__pycache__/model.pyc", "book/01_one.md"]
-    for name in [*SEEN, *unseen]:
+    for name in [*seen, *unseen]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
     key = build.cache_key()
     for name in unseen:
         (tmp_path / name).write_text("changed")
         assert build.cache_key() == key
-    for name in [*SEEN, "amer_lite/new.py"]:
+    for name in [*seen, "amer_lite/new.py"]:
         (tmp_path / name).write_text("changed")
         assert build.cache_key() != key, name
         key = build.cache_key()

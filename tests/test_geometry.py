@@ -166,7 +166,6 @@ def test_competition_is_what_random_directions_reach(dim: int, k: int) -> None:
 
 GOLDS, MASK = ragged()
 INDEX = corpus(20, 6)[1]
-INNER = FaissIndex(6, metric="ip")
 
 
 @pytest.mark.parametrize(
@@ -175,7 +174,7 @@ INNER = FaissIndex(6, metric="ip")
         (lambda: geometry.centroid(GOLDS), r"rows \[0, 1, 2\] hold no vector"),  # padding counts
         (lambda: geometry.diameter(np.ones((2, 3))), r"\(B, n, d\), got \(2, 3\)"),
         (lambda: geometry.diameter(GOLDS, MASK.astype(int)), r"bool \(4, 4\), got int64"),
-        (lambda: geometry.rho(GOLDS, INNER, [1], MASK), "cosine, got 'ip'"),
+        (lambda: geometry.rho(GOLDS, FaissIndex(6, metric="ip"), [1]), "cosine, got 'ip'"),
         (lambda: geometry.rho(GOLDS, INDEX, [1, 21], MASK), r"\[1, 20\]"),
         (lambda: geometry.best_vector(GOLDS, INDEX, 3, MASK), "k=3 cannot hold 4 golds"),
         (lambda: geometry.set_oracle(GOLDS, 0, MASK), "m must be ≥ 1"),

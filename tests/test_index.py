@@ -74,7 +74,8 @@ def test_flat_is_brute_force(metric: Any) -> None:
 @pytest.mark.parametrize("factory", WIDE)
 def test_approximate_finds_nearly_all(factory: str, metric: Any) -> None:
     exact = filled(metric=metric)
-    index = filled(metric=metric, factory=factory, search=WIDE[factory])
+    index, again = (filled(metric=metric, factory=factory, search=WIDE[factory]) for _ in range(2))
+    np.testing.assert_array_equal(index.search(QUERIES, 9).rows, again.search(QUERIES, 9).rows)
     usual = ann_recall(index, exact, QUERIES, 10)
     option = WIDE[factory].split("=")[0]
     index.tune(f"{option}=1")
@@ -149,12 +150,6 @@ def test_extreme_lengths_survive_the_cosine() -> None:
     np.testing.assert_array_equal(index.vectors(np.arange(2000)), unit(CORPUS))  # as they are
 
 
-@pytest.mark.parametrize("factory", ["IVF45,Flat", "HNSW32"])
-def test_the_same_vectors_make_the_same_index(factory: str) -> None:
-    one, two = (filled(factory=factory).search(QUERIES, 10) for _ in range(2))
-    np.testing.assert_array_equal(one.rows, two.rows)
-
-
 @pytest.mark.parametrize("metric", ["cosine", "ip"])
 @pytest.mark.parametrize(("factory", "search"), [("Flat", ""), ("SQ8", ""), *WIDE.items()])
 def test_round_trip(factory: str, search: str, metric: Any, tmp_path: Path) -> None:
@@ -212,8 +207,7 @@ def ending_in(value: float) -> Vectors:
         (CORPUS[:3], "xyx", r"\['x'\] stand twice"),
         (CORPUS[:3], ["x", "é3", "y"], r"\['é3'\]"),
         (CORPUS[:3], "xy", "3 vectors but 2 ids"),
-        (CORPUS[:3], ["x", 5, "y"], r"\[5\] are not non-empty strings"),
-        (CORPUS[:3], ["x", "", "y"], "non-empty"),
+        (CORPUS[:3], ["x", 5, ""], r"\[5, ''\] are not non-empty strings"),
     ],
 )
 def test_a_refused_addition_changes_nothing(vectors: Any, ids: Any, message: str) -> None:

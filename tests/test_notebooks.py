@@ -114,9 +114,7 @@ def convert(folder: Path, source: str, line: int = 1) -> str:
     return Converter("04_chapter", read_references(folder, None), source).convert(source, line)
 
 
-def test_code_cells_survive_without_outputs_and_the_same_bytes_come_each_time(
-    folder: Path,
-) -> None:
+def test_code_cells_survive_and_the_same_bytes_come_each_time(folder: Path) -> None:
     source = folder / "04_chapter.md"
     first, second = (notebooks.render(source, None) for _ in range(2))
     assert first == second and first.endswith("}\n")
@@ -160,8 +158,8 @@ def test_links_lead_to_the_repository_when_it_is_known(folder: Path) -> None:
     colab = "https://colab.research.google.com/github/someone/some-book/blob/main/book/"
     assert f"]({colab}04_chapter.ipynb)" in text.splitlines()[0]
     assert f"[Other page]({colab}05_other.ipynb)" in text
-    assert "[golds](https://github.com/someone/some-book/blob/main/book/glossary.md)" in text
-    assert "(https://github.com/someone/some-book/raw/main/book/figures/a.png)" in text
+    assert f"[golds]({GITHUB.url}/blob/main/book/glossary.md)" in text
+    assert f"({GITHUB.url}/raw/main/book/figures/a.png)" in text
 
 
 def test_the_first_cell_acts_only_where_the_book_is_missing(folder: Path) -> None:
@@ -180,9 +178,6 @@ def test_the_first_cell_acts_only_where_the_book_is_missing(folder: Path) -> Non
         ("```{seealso} First.\n\nSecond.\n```", "> **See also**\n>\n> First.\n>\n> Second."),
         ("````{dropdown} More\nBody\n````", "> **More**\n>\n> Body"),
         ("```{margin}\nAside\n```", "> Aside"),
-        ("```bash\nmake book\n```", "```bash\nmake book\n```"),
-        ("before\n```{badges}\n```\nafter", "before\nafter"),
-        ("$$ x $$", "$$\nx\n$$"),
         ("{py:class}`~amer_lite.model.amer.AMER`", "`amer_lite.model.amer.AMER`"),
         ("- item\n\n  ```{tip}\n  Inside\n  ```", "- item\n\n  > **Tip**\n  >\n  > Inside"),
         ("[web](https://example.org/a) `a` b", "[web](https://example.org/a) `a` b"),
@@ -196,13 +191,10 @@ def test_single_constructs(folder: Path, source: str, expected: str) -> None:
     ("source", "problem"),
     [
         ("```{mermaid}\nx\n```", "directive 'mermaid'"),
-        ("see {strange}`x`", "role 'strange'"),
         ("{ref}`nowhere`", "unknown label 'nowhere'"),
         ("{doc}`nowhere`", "unknown page 'nowhere'"),
-        ("[x](nowhere.md)", "unknown page 'nowhere'"),
         ("[x](#nowhere)", "unknown label 'nowhere'"),
         ("{cite}`nobody1999`", "'nobody1999', which is not in references.bib"),
-        ("```{solution-start} none\n```", "unknown label 'none'"),
         ("```{exercise} Count\nx\n```", "unknown label ''"),
         ("```{figure} a.png\n:name: fig-a\n```", "no :alt: text"),
         ("```{note}\nx", "never closed"),
@@ -214,10 +206,8 @@ def test_unknown_markup_is_an_error_that_names_file_and_line(
     folder: Path, source: str, problem: str
 ) -> None:
     text = f"First.\n\n:::{{note}}\nA note.\n:::\n\n{source}"
-    with pytest.raises(ConversionError) as error:
+    with pytest.raises(ConversionError, match=rf"^04_chapter\.md:16: .*{re.escape(problem)}"):
         convert(folder, text, line=10)
-    assert str(error.value).startswith("04_chapter.md:16: ")
-    assert problem in str(error.value)
 
 
 def test_error_line_counts_from_the_top_of_the_file(folder: Path) -> None:
@@ -244,27 +234,28 @@ def test_check_names_what_differs(folder: Path, capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.parametrize(
-    ("written", "remote", "url"),
+    ("remote", "name"),
     [
-        ("", "https://github.com/owner/name.git", "https://github.com/owner/name"),
-        ("", "https://user:secret@github.com/owner/na.me.git", "https://github.com/owner/na.me"),
-        ("", "git@github.com:owner/name.git", "https://github.com/owner/name"),
-        ("", "ssh://git@github.com/owner/name", "https://github.com/owner/name"),
-        ("", "/srv/git/name.git", None),
-        ("", "https://notgithub.com/owner/name", None),
-        ("", None, None),
-        ("https://github.com/a/b/", "https://github.com/fork/b", "https://github.com/a/b"),
+        ("https://github.com/owner/name.git", "owner/name"),
+        ("https://user:secret@github.com/owner/na.me.git", "owner/na.me"),
+        ("git@github.com:owner/name.git", "owner/name"),
+        ("ssh://git@github.com/owner/name", "owner/name"),
+        ("/srv/git/name.git", None),
+        ("https://notgithub.com/owner/name", None),
     ],
 )
 def test_address_from_the_config_or_else_the_remote(
-    tmp_path: Path, written: str, remote: str | None, url: str | None
+    tmp_path: Path, remote: str, name: str | None
 ) -> None:
-    config = tmp_path / "_config.yml"
-    config.write_text(f"repository: {{url: '{written}', branch: trunk}}\n")
-    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
-    if remote:
-        subprocess.run(["git", "-C", str(tmp_path), "remote", "add", "origin", remote], check=True)
-    assert find_repository(tmp_path) == (Repository(url, "trunk") if url else None)
+    config, url = tmp_path / "_config.yml", "https://github.com"
+    config.write_text("repository: {url: '', branch: trunk}\n")
+    git = ["git", "-C", str(tmp_path)]
+    subprocess.run([*git, "init", "-q"], check=True)
+    assert find_repository(tmp_path) is None
+    subprocess.run([*git, "remote", "add", "origin", remote], check=True)
+    assert find_repository(tmp_path) == (Repository(f"{url}/{name}", "trunk") if name else None)
+    config.write_text(f"repository: {{url: '{url}/a/b/', branch: trunk}}\n")
+    assert find_repository(tmp_path) == Repository(f"{url}/a/b", "trunk")
     config.write_text("repository: {url: 'https://example.org/owner/name'}\n")
     with pytest.raises(ValueError, match=r"repository\.url is 'https://example\.org"):
         find_repository(tmp_path)

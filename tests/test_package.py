@@ -35,8 +35,7 @@ def asked(listed: list[str]) -> Iterator[str]:
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
-    code = "import sys, amer_lite; print(*sys.modules)"
-    command = [sys.executable, "-c", code]
+    command = [sys.executable, "-c", "import sys, amer_lite; print(*sys.modules)"]
     loaded = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     heavy = {"torch", "faiss", "numpy", "scipy", "transformers", "plotly", "pydantic"}
     assert not heavy & set(loaded.split())
