@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from amer_lite.model.checks import check_finite, check_rows, check_shape
+from amer_lite.model.checks import check_finite, check_mask, check_rows, check_shape
 
 Feedback = Literal["predicted", "gold", "scheduled", "matched"]
 Feed = Callable[[int, Tensor], Tensor]  # step, emitted vector (B, d) → what is read next (B, d)
@@ -52,11 +52,9 @@ class Prefix(NamedTuple):
 def check_golds(
     golds: Tensor, mask: Tensor | None, shape: tuple[int, int], *, values: bool = True
 ) -> Tensor:
-    """The mask of golds (B, n, d), all True if None; ``shape`` is (B, d)."""
+    """The mask of golds (B, n, d); ``shape`` is (B, d)."""
     check_shape("golds", golds, (shape[0], "n", shape[1]))
-    if mask is None:
-        mask = torch.ones(golds.shape[:2], dtype=torch.bool, device=golds.device)
-    check_shape("gold_mask", mask, golds.shape[:2], torch.bool)
+    mask = check_mask(mask, golds[..., 0])
     if values:
         check_rows(mask.any(1), "golds: empty gold set")
         check_finite("golds", golds, mask)

@@ -9,7 +9,7 @@ examples in the differentiable part.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,10 +17,9 @@ import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from amer_lite.model.checks import check_finite, check_rows, check_shape
+from amer_lite.model.checks import check_finite, check_mask, check_rows, check_shape
 from amer_lite.model.prefix import check_golds
-
-Pairing = Literal["hungarian", "complete", "coverage", "ordered"]
+from amer_lite.training.config import Pairing
 
 
 class Pairs(NamedTuple):
@@ -54,17 +53,14 @@ def match(similarity: Tensor, gold_mask: Tensor | None = None) -> Pairs:
     real = mask.cpu().numpy()
     good = (np.isfinite(scores) | ~real[:, None]).all((1, 2)) & real.any(1)
     check_rows(torch.from_numpy(good), "similarity: NaN or infinite values, or no gold,")
-    found: list[tuple[np.ndarray, np.ndarray]] = []
-    for score, valid in zip(scores, real, strict=True):
-        golds = np.flatnonzero(valid)
-        if len(golds) < len(valid):
-            score = score[:, golds]
-        i, j = linear_sum_assignment(score, maximize=True)
-        found.append((i, golds[j]))
-    sizes = torch.tensor([len(i) for i, _ in found])
-    vector, gold = (torch.from_numpy(np.concatenate(part)) for part in zip(*found, strict=True))
-    example = torch.arange(len(found)).repeat_interleave(sizes)
-    return Pairs(*(index.to(similarity.device) for index in (example, vector, gold)))
+    order, sizes = np.argsort(~real, 1, kind="stable"), real.sum(1)  # real golds first
+    scores = np.take_along_axis(scores, order[:, None], 2)
+    rows = zip(scores, sizes.tolist(), strict=True)
+    found = [linear_sum_assignment(score[:, :size], maximize=True) for score, size in rows]
+    vector, place = (np.concatenate(part) for part in zip(*found, strict=True))
+    example = np.arange(len(found)).repeat(sizes.clip(max=scores.shape[1]))
+    pairs = example, vector, order[example, place]
+    return Pairs(*(torch.from_numpy(index).to(similarity.device) for index in pairs))
 
 
 def complete(similarity: Tensor, gold_mask: Tensor | None = None) -> Pairs:
@@ -247,10 +243,7 @@ def _candidates(
 
 def _mask(similarity: Tensor, gold_mask: Tensor | None) -> Tensor:
     check_shape("similarity", similarity, ("B", "m", "n"))
-    if gold_mask is None:
-        gold_mask = torch.ones(similarity.shape[::2], dtype=torch.bool, device=similarity.device)
-    check_shape("gold_mask", gold_mask, similarity.shape[::2], torch.bool)
-    return gold_mask
+    return check_mask(gold_mask, similarity[:, 0])
 
 
 def _check_sets(
