@@ -252,10 +252,8 @@ class AMER(nn.Module):
         for step in range(m):
             hidden, cache = self.backbone(embeds, mask, cache)
             if cache is None and step + 1 < m:
-                raise ValueError(
-                    "the language model keeps no KV cache, so that later vectors would not see the "
-                    "query: switch activation checkpointing off, or use feedback='gold'"
-                )
+                hint = "switch activation checkpointing off, or use feedback='gold'"
+                raise ValueError(f"the language model keeps no KV cache: {hint}")
             vectors.append(emit(hidden[:, -1]))
             if step + 1 < m:
                 embeds = self._read(feed(step, vectors[-1]))[:, None]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class LanguageModel(nn.Module):
-    """A Hugging Face causal LM's body; the interface is that of :class:`~.decoder.Decoder`."""
+    """A Hugging Face causal LM's body, with the interface of :class:`~.decoder.Decoder`."""
 
     def __init__(self, body: PreTrainedModel) -> None:
         super().__init__()
@@ -56,11 +56,9 @@ def build(config: Mapping[str, Any]) -> PreTrainedModel:
     """A causal LM's body with random weights, from a config dict with its ``model_type``."""
     from transformers import AutoConfig, AutoModel
 
-    fields = dict(config)
-    kind = fields.pop("model_type", None)
-    if kind is None:
+    if "model_type" not in config:
         raise ValueError("AMERConfig.lm: no model_type; use the dict of a Hugging Face config")
-    return AutoModel.from_config(AutoConfig.for_model(kind, **fields))
+    return AutoModel.from_config(AutoConfig.for_model(**config))
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))

@@ -76,7 +76,7 @@ def resume(
     """Load what :func:`save` wrote into ``model`` and ``optimizer``, if it was the same ``run``.
 
     Returns:
-        The evaluations so far, at least one, and the weights of the best.
+        The evaluations so far, and the weights of the best.
     """
     saved, files = load_bundle(folder, _KIND)
     old = saved.get("run", {})
@@ -94,8 +94,6 @@ def resume(
             state.setdefault(int(index), {})[name] = value
         optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
         history = [Checkpoint(**past) for past in saved["history"]]
-        if not history:
-            raise ValueError("no evaluation, and a run is saved at its first")
         return history, load_file(files["best.safetensors"])
     except Exception as error:  # whatever a foreign file makes torch or safetensors raise
         raise ValueError(f"{folder}: not a run that can be resumed: {error}") from error
