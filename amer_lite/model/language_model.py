@@ -65,8 +65,8 @@ def build(config: Mapping[str, Any]) -> PreTrainedModel:
 class LoRA:
     """Which linear layers of a language model get a low-rank update (arXiv 2106.09685).
 
-    A layer computes W·x + (alpha / rank)·B·A·x with A (rank, in) drawn at random and B (out, rank)
-    zero at first; only A and B are trained.
+    A layer computes W·x + (alpha / rank)·B·A·x, and only A and B are trained: A (rank, in) starts
+    from torch's global random state, B (out, rank) from zero.
 
     Attributes:
         base: the language model, as :func:`amer_lite.encoders.prompt.open_lm` opens it again.
@@ -84,10 +84,7 @@ class LoRA:
 
 
 def add_adapters(body: PreTrainedModel, lora: LoRA) -> None:
-    """Put adapters into a model, in place, and freeze its own weights; ValueError without layers.
-
-    The A are drawn from torch's global random state.
-    """
+    """Put adapters into a model and freeze its own weights; ValueError if it lacks the layers."""
     import peft
 
     sizes = {"r": lora.rank, "lora_alpha": lora.alpha, "lora_dropout": lora.dropout}

@@ -27,11 +27,7 @@ class Prefix(NamedTuple):
     mask: Tensor
 
     def select(self, rows: Tensor | ArrayLike) -> Prefix:
-        """The given sequences, without the columns that are padding in all of them.
-
-        Args:
-            rows: (r ≥ 1,) integer positions along B, as a tensor, an array or a list; may repeat.
-        """
+        """The sequences at (r ≥ 1,) int64 rows, without columns that are padding in all of them."""
         index = torch.as_tensor(rows, device=self.mask.device)
         check_shape("rows", index, ("r",), torch.int64)
         mask = self.mask[index]
@@ -63,11 +59,11 @@ def check_golds(
 
 def feeding(
     feedback: Feedback,
-    golds: Tensor | None = None,
-    mask: Tensor | None = None,
-    m: int = 0,
-    sampling: float = 0.5,
-    generator: torch.Generator | None = None,
+    golds: Tensor | None,
+    mask: Tensor | None,
+    m: int,
+    sampling: float,
+    generator: torch.Generator | None,
 ) -> Feed:
     """What a model reads after each of m vectors; see :meth:`amer_lite.model.amer.AMER.rollout`."""
     if feedback == "predicted":

@@ -73,11 +73,7 @@ def save(
 def resume(
     folder: Path, run: dict[str, Any], model: nn.Module, optimizer: torch.optim.Optimizer
 ) -> tuple[list[Checkpoint], dict[str, Tensor]]:
-    """Load what :func:`save` wrote into ``model`` and ``optimizer``, if it was the same ``run``.
-
-    Returns:
-        The evaluations so far, and the weights of the best.
-    """
+    """Load what :func:`save` wrote, if it was the same run: its evaluations and best weights."""
     saved, files = load_bundle(folder, _KIND)
     old = saved.get("run", {})
     differ = [f"{key} {old.get(key)} → {run[key]}" for key in run if old.get(key) != run[key]]

@@ -34,7 +34,7 @@ def fit(
     progress: bool = True,
     accelerator: Accelerator | None = None,
 ) -> list[Checkpoint]:
-    """Train ``model`` in place and leave it with the weights of its best evaluation.
+    """Train ``model`` in place, leave it with its best weights, and return every evaluation.
 
     Every random choice of step t depends on (seed, t) alone, so a run that was killed and started
     again with the same ``folder`` gives the same numbers. The caller's random state is left alone.
@@ -52,16 +52,12 @@ def fit(
         progress: show a bar.
         accelerator: of several processes, each with its model on its own device; None for one.
 
-    Returns:
-        One checkpoint per evaluation, the last at the last step.
-
     Raises:
         ValueError: queries that the model cannot read, a non-finite loss or score, a ``folder``
             that holds another run, or parts that cannot be shared out among the processes.
     """
-    rank, processes = 0, 1
-    if accelerator is not None:
-        rank, processes = accelerator.process_index, accelerator.num_processes
+    rank = accelerator.process_index if accelerator else 0
+    processes = accelerator.num_processes if accelerator else 1
     if config.accumulate % processes:
         raise ValueError(
             f"fit: accumulate={config.accumulate} must be a multiple of {processes} processes"
@@ -81,14 +77,15 @@ def fit(
         if (folder / MANIFEST).exists():
             history, best = resume(folder, run, model, optimizer)
     start = history[-1].step if history else 0
-    losses: list[float] = []
+    warm, losses = math.ceil(config.warmup * config.steps), list[float]()
     device = model.input_projection.weight.device
     silent = not progress or rank > 0
     bar = tqdm(range(start, config.steps), initial=start, total=config.steps, disable=silent)
     with torch.random.fork_rng():
         for step in bar:
+            left = (config.steps - step) / max(1, config.steps - warm)
             for group in optimizer.param_groups:
-                group["lr"] = config.learning_rate * _schedule(config, step)
+                group["lr"] = config.learning_rate * ((step + 1) / warm if step < warm else left)
             optimizer.zero_grad(set_to_none=True)
             total = torch.zeros((), device=device)
             for part, batch in batches.parts(step, rank, processes):
@@ -149,13 +146,6 @@ def _loss(model: AMER, batch: Batch, documents: Tensor, config: TrainConfig, ste
     pairing = config.pairing or usual_pairing(config.m)
     matched = set_info_nce(vectors, golds, mask, pairing=pairing, masked=config.masked, **shared)
     return anchor + of_pairs * matched
-
-
-def _schedule(config: TrainConfig, step: int) -> float:
-    warm = math.ceil(config.warmup * config.steps)
-    if step < warm:
-        return (step + 1) / warm
-    return (config.steps - step) / max(1, config.steps - warm)
 
 
 @torch.no_grad()

@@ -1,9 +1,8 @@
 """Which emitted vector answers for which gold document, and the losses that follow.
 
-A gold *set* has no order, so before a loss can be computed every gold needs a vector. A *pairing*
-decides that from similarities alone, without gradients, and returns indices. The losses then
-gather the pairs once and make a single ``cross_entropy`` or ``mse_loss`` call; nothing loops over
-examples in the differentiable part.
+A gold *set* has no order: a *pairing* decides from similarities alone, without gradients, which
+vector stands for which gold, and returns indices. The losses gather the pairs once and make a
+single ``cross_entropy`` or ``mse_loss`` call; nothing differentiable loops over examples.
 """
 
 from __future__ import annotations
@@ -36,10 +35,9 @@ class Pairs(NamedTuple):
 def match(similarity: Tensor, gold_mask: Tensor | None = None) -> Pairs:
     """One-to-one assignment of greatest total similarity within each example (Kuhn 1955).
 
-    An example has min(m, number of golds) pairs. As long as every vector gets a gold, similarities
-    give the same answer as log-probabilities, which differ from them by a constant in each row.
-    With vectors to spare, similarities keep those nearest to the golds, log-probabilities the most
-    confident ones.
+    An example has min(m, number of golds) pairs. If every vector gets a gold, similarities give the
+    same answer as log-probabilities, which differ from them by a constant in each row; of vectors
+    to spare, they keep those nearest to the golds, log-probabilities the most confident ones.
 
     Args:
         similarity: (B, m, n) float, vector i of an example against its gold j; no gradient flows.
@@ -120,8 +118,9 @@ def set_info_nce(
 ) -> Tensor:
     """InfoNCE over paired vectors and golds: mean of −log softmax(v·d / temperature) over pairs.
 
-    The candidates of every vector are all golds of the batch and the extra negatives: with ids,
-    each document once, however often the batch holds it; without, every gold for itself.
+    It is differentiable in vectors, golds and negatives. The candidates of every vector are all
+    golds of the batch and the extra negatives: with ids, each document once, however often the
+    batch holds it; without, every gold for itself.
 
     Args:
         vectors: (B, m, d) float, usually L2-normalised.
@@ -137,9 +136,6 @@ def set_info_nce(
         negative_ids: (N,) int64, needed where both ``negatives`` and ``gold_ids`` are given.
         temperature: > 0.
         check: look at values, not at shapes alone; see :meth:`amer_lite.model.amer.AMER.rollout`.
-
-    Returns:
-        Scalar loss, differentiable in vectors, golds and negatives.
 
     Raises:
         ValueError: wrong shapes, an empty gold set, non-finite values (rows are named), ids without
