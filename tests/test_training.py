@@ -16,19 +16,10 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from amer_lite import (
-    AMER,
-    AMERConfig,
-    DecoderConfig,
-    Prefix,
-    TrainConfig,
-    TrainData,
-    fit,
-    set_info_nce,
-    single_info_nce,
-)
+from amer_lite import AMER, AMERConfig, DecoderConfig, Prefix, TrainConfig, TrainData, fit
 from amer_lite.model.prefix import Feedback
 from amer_lite.training.checkpoint import Checkpoint
+from amer_lite.training.matching import set_info_nce, single_info_nce
 
 CONFIG = TrainConfig(steps=4, m=2, batch_size=12, evaluate_every=2, negatives=1)
 
@@ -194,8 +185,7 @@ def test_a_folder_of_another_run_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        {"masked": False},
-        {"pairing": "coverage"},
+        {"masked": False, "pairing": "coverage"},
         {"pairing": "complete", "m": 4},
         {"negatives": 0, "anchored": True, "m": 3},
     ],
