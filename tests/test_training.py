@@ -257,22 +257,22 @@ def test_training_that_blows_up_stops_with_a_reason() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: replace(CONFIG, steps=0), r"steps\n.*greater than 0.*input_value=0"),
-        (lambda: replace(CONFIG, warmup=1.5), r"warmup\n.*less than or equal to 1"),
-        (lambda: replace(CONFIG, pairing="best"), r"pairing\n.*'hungarian'.*input_value='best'"),
-        (lambda: replace(CONFIG, feedback="best"), r"feedback\n.*'predicted'"),
-        (lambda: replace(CONFIG, autocast="float16"), r"autocast\n.*'bfloat16'"),
-        (lambda: replace(CONFIG, m=1, anchored=True), "anchored needs m ≥ 2, got m=1"),
-        (lambda: replace(CONFIG, accumulate=13), "a batch of 12 has no 13 parts"),
-        (lambda: TrainConfig(1, 1, warp=9), r"warp\n"),
-        (lambda: replace(DATA, golds=DATA.golds[1:]), "30 queries, 29 gold sets"),
-        (lambda: replace(DATA, golds=[[0]] * 29 + [[]]), r"query 29 has gold rows \[\]"),
-        (lambda: replace(DATA, golds=[[0]] * 29 + [[3, 3]]), r"query 29 has gold rows \[3, 3\]"),
-        (lambda: replace(DATA, golds=[[0]] * 29 + [[60]]), r"query 29 .*\[60\].* 60 documents"),
-        (lambda: replace(DATA, documents=DATA.documents / 0), "documents: NaN or infinite"),
-        (lambda: replace(DATA, documents=DATA.documents.double()), "documents: expected .*32"),
+        (lambda new: new(CONFIG, steps=0), r"steps\n.*greater than 0.*input_value=0"),
+        (lambda new: new(CONFIG, warmup=1.5), r"warmup\n.*less than or equal to 1"),
+        (lambda new: new(CONFIG, pairing="best"), r"pairing\n.*'hungarian'.*input_value='best'"),
+        (lambda new: new(CONFIG, feedback="best"), r"feedback\n.*'predicted'"),
+        (lambda new: new(CONFIG, autocast="float16"), r"autocast\n.*'bfloat16'"),
+        (lambda new: new(CONFIG, m=1, anchored=True), "anchored needs m ≥ 2, got m=1"),
+        (lambda new: new(CONFIG, accumulate=13), "a batch of 12 has no 13 parts"),
+        (lambda new: new(CONFIG, warp=9), r"warp\n"),
+        (lambda new: new(DATA, golds=DATA.golds[1:]), "30 queries, 29 gold sets"),
+        (lambda new: new(DATA, golds=[[0]] * 29 + [[]]), r"query 29 has gold rows \[\]"),
+        (lambda new: new(DATA, golds=[[0]] * 29 + [[3, 3]]), r"query 29 has gold rows \[3, 3\]"),
+        (lambda new: new(DATA, golds=[[0]] * 29 + [[60]]), r"query 29 .*\[60\].* 60 documents"),
+        (lambda new: new(DATA, documents=DATA.documents / 0), "documents: NaN or infinite"),
+        (lambda new: new(DATA, documents=DATA.documents.double()), "documents: expected .*32"),
     ],
 )
-def test_bad_settings_and_data_are_named(call: Callable[[], object], message: str) -> None:
+def test_bad_settings_and_data_are_named(call: Callable[[Any], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        call()
+        call(replace)

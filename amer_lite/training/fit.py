@@ -45,7 +45,8 @@ def fit(
 
     Args:
         model: on its device; trained in its current dtype.
-        data, config: see :class:`~.data.TrainData` and :class:`~.config.TrainConfig`.
+        data, config: see :class:`amer_lite.training.data.TrainData` and
+            :class:`amer_lite.training.config.TrainConfig`.
         evaluate: the model's score, higher is better. Measure *retrieval on dev*: in-batch accuracy
             saturates long before retrieval does. Called without gradients.
         folder: where to keep the checkpoint to resume from; none is kept if None.
