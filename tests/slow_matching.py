@@ -14,40 +14,27 @@ def best_total(similarity: Tensor) -> float:
     m, n = similarity.shape
     if m > n:
         return best_total(similarity.T)
-    return max(
-        sum(float(similarity[i, j]) for i, j in enumerate(order))
-        for order in permutations(range(n), m)
-    )
+    orders = permutations(range(n), m)
+    return max(sum(float(similarity[pair]) for pair in enumerate(order)) for order in orders)
 
 
 def set_info_nce(
-    vectors: Tensor,
-    golds: list[Tensor],
-    gold_ids: list[list[int]],
-    *,
-    masked: bool,
-    temperature: float = 0.05,
+    vectors: Tensor, golds: list[Tensor], gold_ids: list[list[int]], *, masked: bool
 ) -> Tensor:
-    """InfoNCE under Hungarian matching: a full log-softmax per example, sliced pair by pair."""
+    """InfoNCE under Hungarian matching: a softmax over what is kept, pair by pair."""
     documents: dict[int, Tensor] = {}
-    for sets, ids in zip(golds, gold_ids, strict=True):
-        for gold, name in zip(sets, ids, strict=True):
-            documents.setdefault(name, gold)
-    names = list(documents)
-    candidates = torch.stack(list(documents.values()))
+    for own, ids in zip(golds, gold_ids, strict=True):
+        documents |= dict(zip(ids, own, strict=True))
+    names, candidates = list(documents), torch.stack(list(documents.values()))
     terms = []
     for emitted, ids in zip(vectors, gold_ids, strict=True):
-        logits = emitted @ candidates.T / temperature
-        log_p = logits.log_softmax(-1)
+        logits = emitted @ candidates.T / 0.05
         columns = [names.index(name) for name in ids]
         chosen = linear_sum_assignment(-logits[:, columns].detach().cpu().numpy())
         for i, j in zip(*chosen, strict=True):
-            if masked:
-                others = [c for c in columns if c != columns[j]]
-                kept = [c for c in range(len(names)) if c not in others]
-                terms.append(-(logits[i, columns[j]] - logits[i, kept].logsumexp(0)))
-            else:
-                terms.append(-log_p[i, columns[j]])
+            others = [c for c in columns if c != columns[j]] if masked else []
+            kept = [c for c in range(len(names)) if c not in others]
+            terms.append(logits[i, kept].logsumexp(0) - logits[i, columns[j]])
     return torch.stack(terms).mean()
 
 

@@ -12,14 +12,10 @@ from amer_lite.model.prefix import Prefix
 def rollout(model: AMER, prefix: Prefix, m: int, fed: Tensor | None = None) -> Tensor:
     """(B, m, d) for a prefix without padding; ``fed`` (B, m − 1, d) replaces predictions."""
     start = model.backbone.embed(prefix.values)
-    vectors: list[Tensor] = []
+    emitted = start.new_zeros(len(start), 0, model.config.dim)
     seen = torch.zeros(prefix.mask.shape)
     for step in range(m):
-        inputs = (
-            torch.stack(vectors, 1) if vectors else start.new_zeros(len(start), 0, model.config.dim)
-        )
-        if fed is not None:
-            inputs = fed[:, :step]
+        inputs = emitted if fed is None else fed[:, :step]
         embeds = torch.cat([start, model.input_projection(inputs)], 1)
         mask = torch.ones(embeds.shape[:2], dtype=torch.bool)
         hidden, _ = model.backbone(embeds, mask)
@@ -27,5 +23,6 @@ def rollout(model: AMER, prefix: Prefix, m: int, fed: Tensor | None = None) -> T
         if model.pointer is not None:
             place, attention = model.pointer(hidden[:, -1], prefix.values, prefix.mask, seen)
             vector, seen = vector + place, seen + attention
-        vectors.append(torch.nn.functional.normalize(vector, dim=-1))
-    return torch.stack(vectors, 1)
+        vector = torch.nn.functional.normalize(vector, dim=-1)
+        emitted = torch.cat([emitted, vector[:, None]], 1)
+    return emitted

@@ -14,7 +14,6 @@ from amer_lite.commands.config import Retrieval, read
 from amer_lite.model.amer import AMER
 from amer_lite.search.retrieve import Merge
 from amer_lite.training import config as training
-from amer_lite.training.matching import Pairing
 
 CONFIGS = Path(__file__).parents[1] / "data" / "configs"
 GOOD = """
@@ -98,7 +97,6 @@ def test_a_recipe_counts_steps_from_epochs(good: Path) -> None:
 
 def test_choices_are_those_of_the_library() -> None:
     """They are written out in the configs, which import nothing heavy."""
-    assert training.Pairing == Pairing
     assert training.Feedback == get_type_hints(AMER.rollout)["feedback"]
     assert get_type_hints(Retrieval)["merge"] == Merge
 

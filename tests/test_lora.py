@@ -12,9 +12,8 @@ from torch import nn
 from amer_lite import AMER, Prefix, TrainConfig, TrainData, fit
 from amer_lite.encoders.prompt import open_lm, prompt_ids
 from amer_lite.model.language_model import LoRA
-from tests.tiny_lm import save_tiny_lm
+from tests.tiny_lm import WORDS, save_tiny_lm
 
-WORDS = ["bank", "crane", "river", "money", "bird", "noun", "the", "has"]
 CONFIG = TrainConfig(steps=4, m=2, batch_size=4, evaluate_every=2, learning_rate=1e-2)
 
 
@@ -27,28 +26,33 @@ def build(base: Path, **settings: Any) -> tuple[AMER, Prefix]:
     lm, tokenizer = open_lm(base)
     torch.manual_seed(0)
     model = AMER.from_lm(lm, dim=8, lora=LoRA(str(base), rank=4, **settings))
-    return model, prompt_ids(tokenizer, "the noun {query} :", WORDS)
+    return model, prompt_ids(tokenizer, "the noun {query} :", WORDS[1:9])
 
 
-def data(prefix: Prefix) -> TrainData:
-    torch.manual_seed(1)
-    documents = nn.functional.normalize(torch.randn(16, 8), dim=1)
-    return TrainData(prefix, [(i, i + 8) for i in range(8)], documents)
+def train(model: AMER, prefix: Prefix, scores: list[float], folder: Path | None = None) -> None:
+    generator, left = torch.Generator().manual_seed(1), iter(scores)
+    documents = nn.functional.normalize(torch.randn(16, 8, generator=generator), dim=1)
+    data = TrainData(prefix, [(i, i + 8) for i in range(8)], documents)
+    fit(model, data, CONFIG, lambda _: next(left), folder=folder, progress=False)
+
+
+def only_trained(model: AMER, file: Path) -> bool:
+    trained = sum(4 * p.numel() for p in model.parameters() if p.requires_grad)
+    return trained < file.stat().st_size < trained + 4000  # names and shapes
 
 
 def test_adapters_change_nothing_at_first_and_only_they_are_trained(base: Path) -> None:
     model, prefix = build(base)
     torch.manual_seed(0)
     plain = AMER.from_lm(open_lm(base)[0], dim=8)
-    plain.input_projection.load_state_dict(model.input_projection.state_dict())
-    plain.output_projection.load_state_dict(model.output_projection.state_dict())
+    plain.load_state_dict(model.state_dict(), strict=False)
     torch.testing.assert_close(model.generate(prefix, 2), plain.generate(prefix, 2))
-    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    frozen = {name: p.clone() for name, p in model.named_parameters() if not p.requires_grad}
+    trained = [name for name, _ in model.named_parameters() if name not in frozen]
     # 3 blocks × (q, v) × (A, B), and the two projections
     assert len(trained) == 14 and sum("lora_" in name for name in trained) == 12
-    frozen = {n: p.clone() for n, p in model.named_parameters() if n not in trained}
     before = model.generate(prefix, 2)
-    fit(model, data(prefix), CONFIG, lambda model: float(model.training), progress=False)
+    train(model, prefix, [0.1, 0.2])
     now = dict(model.named_parameters())
     assert all(torch.equal(now[name], value) for name, value in frozen.items())
     assert (model.generate(prefix, 2) - before).abs().max() > 1e-3
@@ -56,22 +60,19 @@ def test_adapters_change_nothing_at_first_and_only_they_are_trained(base: Path) 
 
 def test_an_adapted_layer_is_the_formula(base: Path) -> None:
     model, _ = build(base, alpha=12.0)
-    name = "backbone.body.layers.0.self_attn.q_proj"
-    layer, base_layer = model.get_submodule(name), model.get_submodule(f"{name}.base_layer")
-    a, b = (model.get_parameter(f"{name}.lora_{x}.default.weight") for x in "AB")
+    layer: Any = model.get_submodule("backbone.body.layers.0.self_attn.q_proj")
+    a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
     nn.init.normal_(b)
     x = torch.randn(3, 32)
-    expected = base_layer(x) + 12.0 / 4 * (x @ a.T) @ b.T
-    torch.testing.assert_close(layer(x), expected)
+    torch.testing.assert_close(layer(x), layer.base_layer(x) + 12.0 / 4 * (x @ a.T) @ b.T)
 
 
 def test_a_saved_model_is_small_and_comes_back(base: Path, tmp_path: Path) -> None:
     model, prefix = build(base, targets=("q_proj", "down_proj"))
-    fit(model, data(prefix), CONFIG, lambda model: 0.0, progress=False)
+    train(model, prefix, [0.0, 0.0])
     model.save(tmp_path)
-    trained = sum(4 * p.numel() for p in model.parameters() if p.requires_grad)
-    (weights,) = tmp_path.glob("*.safetensors")
-    assert trained < weights.stat().st_size < trained + 4000  # names and shapes
+    (saved,) = tmp_path.glob("*.safetensors")
+    assert only_trained(model, saved)
     loaded = AMER.load(tmp_path)
     assert loaded.config.lora == model.config.lora
     assert torch.equal(loaded.generate(prefix, 2), model.generate(prefix, 2))
@@ -91,26 +92,19 @@ def test_another_base_is_refused(base: Path, tmp_path: Path) -> None:
 
 
 def test_a_killed_run_resumes_and_keeps_only_what_is_trained(base: Path, tmp_path: Path) -> None:
-
-    def run(scores: list[float], folder: Path | None = None) -> tuple[AMER, Prefix]:
-        model, prefix = build(base, dropout=0.2)
-        left = iter(scores)
-        fit(model, data(prefix), CONFIG, lambda _: next(left), folder=folder, progress=False)
-        return model, prefix
-
-    whole, prefix = run([0.1, 0.2])
+    built = [build(base, dropout=0.2) for _ in range(4)]
+    (whole, prefix), (killed, _), (resumed, _), (other, _) = built
+    train(whole, prefix, [0.1, 0.2])
     with pytest.raises(StopIteration):  # dies in the second evaluation
-        run([0.1], tmp_path)
-    model, _ = run([0.2], tmp_path)
-    assert torch.equal(model.generate(prefix, 3), whole.generate(prefix, 3))
-    trained = sum(4 * p.numel() for p in model.parameters() if p.requires_grad)
+        train(killed, prefix, [0.1], tmp_path)
+    train(resumed, prefix, [0.2], tmp_path)
+    assert torch.equal(resumed.generate(prefix, 3), whole.generate(prefix, 3))
     (best,) = tmp_path.glob("best-*.safetensors")
-    assert best.stat().st_size < trained + 4000
-    other, prefix = build(base, dropout=0.2)
+    assert only_trained(resumed, best)
     frozen = other.get_parameter("backbone.body.layers.1.input_layernorm.weight")
     nn.init.ones_(frozen).mul_(2)
     with pytest.raises(ValueError, match="differs in initial weights"):
-        fit(other, data(prefix), CONFIG, lambda _: 0.0, folder=tmp_path)
+        train(other, prefix, [], tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -19,12 +19,9 @@ from tests import slow_model
 
 DIM, STATE, B, L, M = 12, 20, 4, 7, 5
 assert_near = partial(torch.testing.assert_close, rtol=1e-4, atol=2e-5)  # float32, other order
-near = partial(torch.allclose, rtol=1e-4, atol=2e-5)
 
-LLAMA = {
-    "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
-    "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 50,
-}  # fmt: skip
+LLAMA = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "vocab_size": 50}
+LLAMA |= {"num_attention_heads": 4, "num_key_value_heads": 2}
 LM_SIZES = {
     "llama": LLAMA,
     "qwen3": LLAMA | {"head_dim": 8},
@@ -49,17 +46,15 @@ def build(kind: str) -> AMER:
 
 def prefix_for(kind: str, lengths: list[int], side: str = "right") -> Prefix:
     generator = torch.Generator().manual_seed(1)
-    width = max(lengths)
-    mask = torch.arange(width) < torch.tensor(lengths)[:, None]
+    mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
     if side == "left":
         mask = mask.flip(1)
     if kind in ("decoder", "pointer"):
-        tokens = [torch.randn(n, STATE, generator=generator) for n in lengths]
-        values = torch.full((len(lengths), width, STATE), 7.0)
+        tokens = torch.randn(sum(lengths), STATE, generator=generator)
     else:
-        tokens = [torch.randint(50, (n,), generator=generator) for n in lengths]
-        values = torch.full((len(lengths), width), 3)
-    values[mask] = torch.cat(tokens)
+        tokens = torch.randint(50, (sum(lengths),), generator=generator)
+    values = tokens.new_full((*mask.shape, *tokens.shape[1:]), 7)  # also where padding stands
+    values[mask] = tokens
     return Prefix(values, mask)
 
 
@@ -69,6 +64,10 @@ def golds_for(n: int = M, seed: int = 2) -> Tensor:
 
 
 GOOD, GOLDS = prefix_for("decoder", [3] * B), golds_for()
+
+
+def ask_lm(values: Tensor) -> Tensor:
+    return build("llama").generate(Prefix(values, GOOD.mask), 2)
 
 
 @pytest.fixture(params=["decoder", "pointer", *LM_SIZES])
@@ -91,29 +90,25 @@ def test_one_parallel_pass_of_gold_feedback_equals_step_by_step(kind: str) -> No
     stepwise = model.rollout(prefix, golds, feedback="scheduled", sampling=0.0)
     assert_near(parallel, stepwise)
     even = prefix_for(kind, [L] * B)
-    assert_near(
-        model.rollout(even, golds, feedback="gold"),
-        slow_model.rollout(model, even, M, fed=golds),
-    )
+    parallel = model.rollout(even, golds, feedback="gold")
+    assert_near(parallel, slow_model.rollout(model, even, M, fed=golds))
 
 
 def test_rollout_with_predicted_feedback_is_generate(kind: str) -> None:
     model, prefix = build(kind), prefix_for(kind, [5, 7, 2, 4])
     vectors = model.generate(prefix, M)
     torch.testing.assert_close(model.rollout(prefix, m=M), vectors)
-    torch.testing.assert_close(
-        model.rollout(prefix, golds_for(), feedback="scheduled", sampling=1.0), vectors
-    )
+    mixed = model.rollout(prefix, golds_for(), feedback="scheduled", sampling=1.0)
+    torch.testing.assert_close(mixed, vectors)
+    assert_near(model.generate(prefix, 2), vectors[:, :2])  # a later one changes no earlier one
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_padded_and_batched_equal_alone(kind: str, side: str) -> None:
-    model, lengths = build(kind), [5, 7, 1, 4]
-    together = model.generate(prefix_for(kind, lengths, side), M)
-    padded = prefix_for(kind, lengths, side)
+    model, padded = build(kind), prefix_for(kind, [5, 7, 1, 4], side)
+    together = model.generate(padded, M)
     for i in range(B):
-        alone = model.generate(padded.select(torch.tensor([i])), M)
-        assert_near(alone[0], together[i])
+        assert_near(model.generate(padded.select([i]), M)[0], together[i])
     assert_near(model.generate(padded, M, batch_size=3), together)
 
 
@@ -132,16 +127,10 @@ def test_gradients_of_cached_training_equal_uncached(kind: str) -> None:
         model.zero_grad()
         set_info_nce(vectors, golds).backward()
         grads.append({n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None})
-    assert grads[0].keys() == grads[1].keys()
-    assert {"input_projection.weight", "output_projection.weight"} <= grads[0].keys()
+    assert {"input_projection.weight"} < grads[0].keys() == grads[1].keys()
     for name, grad in grads[0].items():
         scale = grads[1][name].abs().max().item()
         torch.testing.assert_close(grad, grads[1][name], rtol=1e-3, atol=1e-4 * scale + 1e-7)
-
-
-def test_a_later_vector_does_not_change_an_earlier_one(kind: str) -> None:
-    model, prefix = build(kind), prefix_for(kind, [5, 7, 2, 4])
-    assert_near(model.generate(prefix, M)[:, :2], model.generate(prefix, 2))
 
 
 def test_matched_feedback_feeds_the_nearest_unused_gold() -> None:
@@ -180,31 +169,23 @@ def test_scheduled_feedback_mixes_row_by_row_and_is_seeded() -> None:
     seen = set()
     for seed in range(8):
         for b, vector in enumerate(run(seed)[:, 1]):
-            is_gold = near(vector, gold[b])
-            assert is_gold != near(vector, predicted[b])
+            is_gold, own = (torch.allclose(vector, way[b], 1e-4, 2e-5) for way in (gold, predicted))
+            assert is_gold != own
             seen.add((b, is_gold))
     assert len(seen) == 2 * B
 
 
-def causal_lm() -> Any:
+def test_from_lm_keeps_the_weights_and_their_dtype(tmp_path: Path) -> None:
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    return AutoModelForCausalLM.from_config(AutoConfig.for_model("llama", **LLAMA))
-
-
-def test_from_lm_keeps_the_weights() -> None:
-    lm = causal_lm().eval()
-    model = AMER.from_lm(lm, DIM).eval()
-    prefix = prefix_for("llama", [L] * B)
+    lm = AutoModelForCausalLM.from_config(AutoConfig.for_model("llama", **LLAMA)).eval()
+    model, prefix = AMER.from_lm(lm, DIM).eval(), prefix_for("llama", [L] * B)
     hidden = lm.model(input_ids=prefix.values).last_hidden_state[:, -1]
     expected = nn.functional.normalize(model.output_projection(hidden), dim=-1)
     assert_near(model.rollout(prefix, m=1)[:, 0], expected)
     embedded = Prefix(lm.get_input_embeddings()(prefix.values), prefix.mask)
     assert_near(model.generate(embedded, 2), model.generate(prefix, 2))
-
-
-def test_a_bfloat16_language_model_emits_float32_and_stays_one_when_saved(tmp_path: Path) -> None:
-    model, prefix = AMER.from_lm(causal_lm().bfloat16(), DIM), prefix_for("llama", [5, 7, 2, 4])
+    model = AMER.from_lm(lm.bfloat16(), DIM)
     generated = model.generate(prefix, M)
     for vectors in (generated, model.rollout(prefix, golds_for(), feedback="gold")):
         assert vectors.dtype == torch.float32
@@ -225,8 +206,7 @@ def test_without_a_kv_cache_several_vectors_are_refused_not_wrong() -> None:
     model.train()
     with pytest.raises(ValueError, match="keeps no KV cache"):
         model.rollout(prefix, m=2)
-    parallel = model.rollout(prefix, golds_for(), feedback="gold")  # needs no cache
-    assert_near(parallel, expected)
+    assert_near(model.rollout(prefix, golds_for(), feedback="gold"), expected)  # needs no cache
 
 
 def test_generate_switches_dropout_off_and_back_on() -> None:
@@ -250,42 +230,33 @@ def test_save_and_load(kind: str, tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def edit(folder: Path, **changes: Any) -> None:
-    """Change the manifest of a saved model, with a checksum that fits."""
-    path = folder / "manifest.json"
-    manifest = json.loads(path.read_text()) | changes
-    config = json.dumps(manifest["config"], sort_keys=True).encode()
-    manifest["config_sha256"] = hashlib.sha256(config).hexdigest()
-    path.write_text(json.dumps(manifest))
-
-
 def test_broken_checkpoints_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="manifest"):
         AMER.load(tmp_path)
-    model = build("decoder")
-    model.save(tmp_path)
-    config = json.loads((tmp_path / "manifest.json").read_text())["config"]
-    foreign: list[tuple[Any, str]] = [
-        (config | {"warp": 9}, "warp"),
-        (config | {"dim": 13}, "size mismatch"),
-        (config | {"decoder": config["decoder"] | {"depth": 1}}, r"decoder\.depth"),
-        ({"dim": 12, "lm": {"model_type": "gpt2", "n_head": 0}}, "not a model"),
-        ([], "not a manifest"),
+    build("decoder").save(tmp_path)
+    path = tmp_path / "manifest.json"
+    manifest = json.loads(path.read_text())
+    config = manifest["config"]
+    foreign: list[tuple[dict[str, Any], str]] = [
+        ({"config": config | {"warp": 9}}, "warp"),
+        ({"config": config | {"dim": 13}}, "size mismatch"),
+        ({"config": config | {"decoder": config["decoder"] | {"depth": 1}}}, r"decoder\.depth"),
+        ({"config": {"dim": 12, "lm": {"model_type": "gpt2", "n_head": 0}}}, "not a model"),
+        ({"kind": "something else"}, "holds 'something else', expected 'amer-lite/model-1'"),
     ]
-    for changed, message in foreign:
-        edit(tmp_path, config=changed)
+    for changes, message in foreign:
+        changed = manifest | changes
+        text = json.dumps(changed["config"], sort_keys=True).encode()
+        changed["config_sha256"] = hashlib.sha256(text).hexdigest()
+        path.write_text(json.dumps(changed))
         with pytest.raises(ValueError, match=message):
             AMER.load(tmp_path)
-    edit(tmp_path, kind="something else", config={})
-    with pytest.raises(ValueError, match="holds 'something else', expected 'amer-lite/model-1'"):
-        AMER.load(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda a: a.rollout(GOOD, m=0), "m must be ≥ 1, got 0"),
-        (lambda a: a.generate(GOOD, -1), "m must be ≥ 1, got -1"),
         (lambda a: a.generate(GOOD, 2, batch_size=0), "batch_size must be ≥ 1"),
         (lambda a: a.rollout(GOOD), "give m, or golds"),
         (lambda a: a.rollout(GOOD, m=2, feedback="gold"), "feedback 'gold' needs golds"),
@@ -307,24 +278,13 @@ def test_broken_checkpoints_are_refused(tmp_path: Path) -> None:
         (lambda a: replace(a.config, pointer=True, dim=21), "pointer: .*dim=21"),
         (lambda a: replace(a.config, lora=LoRA("x")), "lora: adapters need an lm"),
         (lambda a: AMER(AMERConfig(DIM, lm={"hidden_size": 32})), "no model_type"),
-        (lambda a: DecoderConfig(20, layers=0), "layers\n"),
         (lambda a: DecoderConfig(20, width=10), r"width 10 must be a multiple of 2 × heads \(6\)"),
         (lambda a: DecoderConfig(20, dropout=1.0), "dropout\n"),
+        (lambda a: ask_lm(torch.ones(B, 3, STATE)), r"prefix.values: expected \(B, L, 32\)"),
+        (lambda a: ask_lm(torch.full((B, 3), 50)), "ids 50 to 50, but .* knows 50 tokens"),
+        (lambda a: ask_lm(torch.full((B, 3), -1)), "ids -1 to -1"),
     ],
 )
 def test_bad_input_is_named(call: Callable[[AMER], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call(build("decoder"))
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        (torch.ones(B, 3, STATE), r"prefix.values: expected \(B, L, 32\)"),
-        (torch.full((B, 3), 50), "ids 50 to 50, but the language model knows 50 tokens"),
-        (torch.full((B, 3), -1), "ids -1 to -1"),
-    ],
-)
-def test_the_prefix_must_suit_the_language_model(values: Tensor, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        build("llama").generate(Prefix(values, GOOD.mask), 2)

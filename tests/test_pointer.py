@@ -14,11 +14,10 @@ from amer_lite.model.pointer import Pointer
 DECODER = DecoderConfig(8, width=24, layers=1, heads=3)
 
 
-def prefix(batch: int = 3, length: int = 5, seed: int = 0) -> Prefix:
-    generator = torch.Generator().manual_seed(seed)
-    mask = torch.ones(batch, length, dtype=torch.bool)
-    mask[1:, -1] = False
-    return Prefix(torch.randn(batch, length, 8, generator=generator), mask)
+def prefix() -> Prefix:
+    generator = torch.Generator().manual_seed(0)
+    mask = torch.tensor([[1, 1, 1], [1, 1, 0], [1, 1, 0]]).bool()
+    return Prefix(torch.randn(3, 3, 8, generator=generator), mask)
 
 
 def test_untrained_every_vector_is_the_mean_of_the_token_states() -> None:
@@ -67,7 +66,7 @@ def test_it_learns_to_name_the_parts_of_a_query_it_has_never_seen(tmp_path: Path
         return float((nearest == unseen.sort(1).values).all(1).float().mean())
 
     decoder = DecoderConfig(16, width=24, layers=1, heads=3)
-    config = TrainConfig(steps=240, m=2, batch_size=64, learning_rate=3e-3, evaluate_every=120)
+    config = TrainConfig(steps=120, m=2, batch_size=48, learning_rate=6e-3, evaluate_every=60)
     scores = {}
     for pointer in (True, False):
         torch.manual_seed(0)
@@ -78,9 +77,8 @@ def test_it_learns_to_name_the_parts_of_a_query_it_has_never_seen(tmp_path: Path
             look = model.eval().attention(states(unseen), 2)
             assert (look.argmax(-1).sort(1).values == torch.arange(2)).all(1).float().mean() > 0.9
             model.save(tmp_path)
-            again = AMER.load(tmp_path).generate(states(unseen), 2)
-            torch.testing.assert_close(again, model.generate(states(unseen), 2))
-    assert scores[True] > 0.9 > 0.8 > scores[False]  # when this was written: 1.0 and 0.7
+            assert found(AMER.load(tmp_path)) == scores[True]
+    assert scores[True] > 0.9 > 0.6 > scores[False]  # when this was written: 0.98 and 0.34
 
 
 def test_only_a_pointer_in_evaluation_shows_its_attention() -> None:

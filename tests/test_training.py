@@ -1,93 +1,93 @@
+"""Training: it learns and resumes; a batch in parts, on one process or two, is the same step."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator, debug_launcher
+from accelerate.state import AcceleratorState
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from amer_lite import (
-    AMER,
-    AMERConfig,
-    DecoderConfig,
-    Prefix,
-    TrainConfig,
-    TrainData,
-    fit,
-    set_info_nce,
-    single_info_nce,
-)
+from amer_lite import AMER, AMERConfig, DecoderConfig, Prefix, TrainConfig, TrainData, fit
 from amer_lite.model.prefix import Feedback
 from amer_lite.training.checkpoint import Checkpoint
+from amer_lite.training.matching import set_info_nce, single_info_nce
 
-DIM = 16
-CONFIG = TrainConfig(steps=60, m=2, batch_size=64, evaluate_every=20, learning_rate=3e-3)
-
-
-def world(seed: int = 0) -> tuple[TrainData, TrainData]:
-    """One-token queries x; the golds of x are x and −x, so that their mean says nothing."""
-    x = torch.randn(500, DIM, generator=torch.Generator().manual_seed(seed))
-    x = nn.functional.normalize(x, dim=-1)
-    documents, mask = torch.cat([x, -x]), torch.ones(len(x), 1, dtype=torch.bool)
-    golds = [(i, i + len(x)) for i in range(len(x))]
-
-    def part(rows: slice) -> TrainData:
-        return TrainData(Prefix(x[rows, None], mask[rows]), golds[rows], documents)
-
-    return part(slice(400)), part(slice(400, None))
+CONFIG = TrainConfig(steps=4, m=2, batch_size=12, evaluate_every=2, negatives=1)
 
 
-TRAIN, DEV = world()
+def ragged(seed: int = 0) -> TrainData:
+    """30 queries of 1–3 tokens with 1–4 golds among 60 documents."""
+    rng = np.random.default_rng(seed)
+    documents = nn.functional.normalize(torch.from_numpy(rng.normal(size=(60, 8))).float(), dim=1)
+    mask = torch.arange(3) < torch.from_numpy(rng.integers(1, 4, 30))[:, None]
+    values = torch.from_numpy(rng.normal(size=(30, 3, 8))).float()
+    golds = [rng.choice(60, rng.integers(1, 5), replace=False).tolist() for _ in range(30)]
+    return TrainData(Prefix(values, mask), golds, documents)
 
 
-def recall(m: int = 2) -> Callable[[AMER], float]:
-    """Recall@2 on dev: the top 2/m of every vector against all documents."""
-
-    def evaluate(model: AMER) -> float:
-        scores = model.generate(DEV.prefix, m) @ DEV.documents.T
-        top = scores.topk(2 // m, dim=-1).indices.flatten(1).tolist()
-        found = [len({*row} & {*golds}) / 2 for row, golds in zip(top, DEV.golds, strict=True)]
-        return float(np.mean(found))
-
-    return evaluate
+DATA = ragged()
 
 
-def zero(model: AMER) -> float:
-    return 0.0
-
-
-def build(seed: int = 0, dropout: float = 0.0) -> AMER:
+def build(dropout: float = 0.0, seed: int = 0, width: int = 16) -> AMER:
     torch.manual_seed(seed)
-    decoder = DecoderConfig(DIM, width=32, layers=1, heads=2, dropout=dropout)
-    return AMER(AMERConfig(DIM, decoder=decoder))
-
-
-def train(
-    model: AMER,
-    config: TrainConfig,
-    evaluate: Callable[[AMER], float] = zero,
-    data: TrainData = TRAIN,
-    folder: Path | None = None,
-) -> list[Checkpoint]:
-    return fit(model, data, config, evaluate, folder=folder, progress=False)
+    decoder = DecoderConfig(8, width=width, layers=1, heads=2, dropout=dropout)
+    return AMER(AMERConfig(8, decoder=decoder))
 
 
 def weights(model: AMER) -> Tensor:
     return torch.cat([p.detach().flatten() for p in model.parameters()])
 
 
+def total(model: AMER) -> float:
+    return float(model.generate(DATA.prefix, 2).sum())
+
+
+def train(
+    config: TrainConfig = CONFIG,
+    model: AMER | None = None,
+    evaluate: Callable[[AMER], float] | None = None,
+    data: TrainData = DATA,
+    folder: Path | None = None,
+) -> tuple[Tensor, list[Checkpoint]]:
+    """Weights and history; by default each evaluation beats those before: the last one stays."""
+    model, rising = model or build(), count()
+    score = evaluate or (lambda _: next(rising))
+    history = fit(model, data, config, score, folder=folder, progress=False)
+    return weights(model), history
+
+
 def test_two_vectors_solve_what_one_cannot() -> None:
+    """One-token queries x; the golds of x are x and −x, so that their mean says nothing."""
+    x = torch.randn(300, 8, generator=torch.Generator().manual_seed(0))
+    x = nn.functional.normalize(x, dim=-1)
+    documents, mask = torch.cat([x, -x]), torch.ones(len(x), 1, dtype=torch.bool)
+    golds = [(i, i + len(x)) for i in range(len(x))]
+    data = TrainData(Prefix(x[:240, None], mask[:240]), golds[:240], documents)
+    dev = Prefix(x[240:, None], mask[240:])
+
+    def recall(model: AMER) -> float:
+        """Of the top 2/m of every vector against all documents."""
+        top = (model.generate(dev, m) @ documents.T).topk(2 // m, dim=-1).indices.flatten(1)
+        pairs = zip(top.tolist(), golds[240:], strict=True)
+        return float(np.mean([len({*row} & {*own}) / 2 for row, own in pairs]))
+
     scores = {}
     for m in (2, 1):
-        model, config = build(), replace(CONFIG, steps=240, m=m, evaluate_every=60)
-        history = train(model, config, recall(m))
-        scores[m] = recall(m)(model)
+        model = build(width=32)
+        config = TrainConfig(120, m, batch_size=48, evaluate_every=30, learning_rate=1e-2)
+        _, history = train(config, model, recall, data)
+        scores[m] = recall(model)
         assert scores[m] == max(past.score for past in history)  # the best checkpoint is kept
-        assert [past.step for past in history] == [60, 120, 180, 240]
+        assert [past.step for past in history] == [30, 60, 90, 120]
         assert history[-1].loss < history[0].loss
     # Two opposite golds: one vector can be near one of them at best, so half is its ceiling.
     assert scores[1] <= 0.5 and scores[2] > 0.8
@@ -95,34 +95,40 @@ def test_two_vectors_solve_what_one_cannot() -> None:
 
 @pytest.mark.parametrize("feedback", ["predicted", "gold", "scheduled", "matched"])
 def test_every_feedback_trains(feedback: Feedback) -> None:
-    history = train(build(), replace(CONFIG, feedback=feedback, negatives=2, masked=False))
+    _, history = train(
+        replace(CONFIG, steps=40, evaluate_every=20, feedback=feedback, masked=False)
+    )
     assert history[-1].loss < history[0].loss
 
 
 def test_anchored_is_a_single_vector_and_a_matched_set() -> None:
-    model, config = build(), replace(CONFIG, steps=1, m=3, batch_size=400, anchored=True)
-    vectors = model.rollout(TRAIN.prefix, m=3)
-    rows = torch.tensor(TRAIN.golds)
-    golds = TRAIN.documents[rows]
+    model, config = (
+        build(),
+        replace(CONFIG, steps=1, m=3, batch_size=30, anchored=True, negatives=0),
+    )
+    rows = torch.nn.utils.rnn.pad_sequence([torch.tensor(golds) for golds in DATA.golds], True)
+    mask = torch.arange(4) < torch.tensor([len(golds) for golds in DATA.golds])[:, None]
+    vectors, golds = model.rollout(DATA.prefix, m=3), DATA.documents[rows]
     shared: dict[str, Any] = {"gold_ids": rows, "temperature": config.temperature}
-    expected = single_info_nce(vectors[:, 0], golds, **shared)
-    expected += set_info_nce(vectors[:, 1:], golds, masked=True, **shared)
-    assert train(model, config)[0].loss == pytest.approx(expected.item(), rel=1e-5)
+    expected = single_info_nce(vectors[:, 0], golds, mask, **shared)
+    expected += set_info_nce(vectors[:, 1:], golds, mask, masked=True, **shared)
+    assert train(config, model)[1][0].loss == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_a_killed_run_resumes_to_the_same_numbers(tmp_path: Path) -> None:
-    config = replace(CONFIG, feedback="scheduled", negatives=1, steps=30, evaluate_every=10)
-    whole, resumed, finished = (build(dropout=0.1) for _ in range(3))
-    history = train(whole, config, recall())
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_a_killed_run_resumes_to_the_same_numbers(accumulate: int, tmp_path: Path) -> None:
+    config = replace(CONFIG, steps=6, feedback="scheduled", accumulate=accumulate)
+    last, history = train(config, build(0.3), total)
     scores = iter([past.score for past in history[:2]])
     with pytest.raises(StopIteration):  # dies in the third evaluation
-        train(build(dropout=0.1), config, lambda _: next(scores), folder=tmp_path)
+        train(config, build(0.3), lambda _: next(scores), folder=tmp_path)
+    model = build(0.3)
     torch.manual_seed(99)  # whatever the caller's random state is
-    assert train(resumed, config, recall(), folder=tmp_path) == history
-    assert torch.equal(weights(resumed), weights(whole))
+    resumed, again = train(config, model, total, folder=tmp_path)
+    assert again == history and torch.equal(resumed, last)
     # A finished run is not run again: here an evaluation would raise.
-    assert train(finished, config, lambda _: next(scores), folder=tmp_path) == history
-    assert torch.equal(weights(finished), weights(whole))
+    finished, again = train(config, build(0.3), lambda _: next(scores), folder=tmp_path)
+    assert again == history and torch.equal(finished, last)
 
 
 def test_dropout_is_on_from_the_first_step_and_off_in_evaluation() -> None:
@@ -130,8 +136,7 @@ def test_dropout_is_on_from_the_first_step_and_off_in_evaluation() -> None:
     for prepare in (AMER.train, AMER.eval):
         model = build(dropout=0.5)
         prepare(model)
-        train(model, replace(CONFIG, steps=2), lambda m: modes.add(m.training) or 0.0)  # type: ignore[func-returns-value]
-        results.append(weights(model))
+        results.append(train(CONFIG, model, lambda m: modes.add(m.training) or 0.0)[0])  # type: ignore[func-returns-value]
     assert torch.equal(*results) and modes == {False}
 
 
@@ -141,88 +146,133 @@ def test_seeds_decide_and_the_callers_random_state_is_left_alone() -> None:
         model = build(dropout=0.1)
         torch.manual_seed(len(results))
         before = torch.get_rng_state()
-        train(model, replace(CONFIG, steps=5, seed=seed))
+        results.append(train(replace(CONFIG, seed=seed), model)[0])
         assert torch.equal(torch.get_rng_state(), before)
-        results.append(weights(model))
     assert torch.equal(results[0], results[1]) and not torch.equal(results[0], results[2])
 
 
 def test_the_best_evaluation_wins_not_the_last() -> None:
-    scores, seen, model = iter([0.1, 0.9, 0.5]), [], build()
+    scores, seen = iter([0.1, 0.9, 0.5]), []
 
     def evaluate(model: AMER) -> float:
         seen.append(weights(model))
         return next(scores)
 
-    train(model, replace(CONFIG, steps=9, evaluate_every=3), evaluate)
-    assert torch.equal(weights(model), seen[1]) and not torch.equal(seen[1], seen[2])
+    best, _ = train(replace(CONFIG, steps=6), evaluate=evaluate)
+    assert torch.equal(best, seen[1]) and not torch.equal(seen[1], seen[2])
 
 
 def test_a_folder_of_another_run_is_refused(tmp_path: Path) -> None:
-    config = replace(CONFIG, steps=2, evaluate_every=1)
-    train(build(), config, folder=tmp_path)
+    train(folder=tmp_path)
     frozen = build()
     frozen.output_projection.requires_grad_(False)
-    others: list[tuple[AMER, TrainData, TrainConfig, str]] = [
-        (build(), TRAIN, replace(config, seed=1, m=3), "differs in m 2 → 3, seed 0 → 1"),
-        (build(), world(1)[0], config, "differs in training data"),
-        (build(1), TRAIN, config, "differs in initial weights"),
-        (build(dropout=0.5), TRAIN, config, "differs in model or trained parameters"),
-        (frozen, TRAIN, config, "differs in model or trained parameters"),
+    others: list[tuple[dict[str, Any], str]] = [
+        ({"config": replace(CONFIG, seed=1, m=3)}, "differs in m 2 → 3, seed 0 → 1"),
+        ({"data": ragged(1)}, "differs in training data"),
+        ({"model": build(seed=1)}, "differs in initial weights"),
+        ({"model": build(dropout=0.5)}, "differs in model or trained parameters"),
+        ({"model": frozen}, "differs in model or trained parameters"),
     ]
-    for model, data, settings, message in others:
+    for other, message in others:
         with pytest.raises(ValueError, match=message):
-            train(model, settings, data=data, folder=tmp_path)
+            train(**other, folder=tmp_path)
     current = next(tmp_path.glob("current-*"))
     current.write_bytes(current.read_bytes()[:100])
     with pytest.raises(ValueError, match="checksum differs"):
-        train(build(), config, folder=tmp_path)
+        train(folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"masked": False, "pairing": "coverage"},
+        {"pairing": "complete", "m": 4},
+        {"negatives": 0, "anchored": True, "m": 3},
+    ],
+)
+def test_parts_give_the_gradient_of_the_whole_batch(settings: dict[str, Any]) -> None:
+    """All candidates stay: that is what tells this from the usual gradient accumulation."""
+    config = replace(CONFIG, **settings)
+    whole, _ = train(config)
+    for parts in (2, 5, 12):
+        found, _ = train(replace(config, accumulate=parts))
+        torch.testing.assert_close(found, whole, atol=2e-5, rtol=1e-3)
+    smaller, _ = train(replace(config, batch_size=12 // 2))
+    assert (smaller - whole).abs().max() > 1e-3
+
+
+def one_of_two(folder: Path) -> None:
+    AcceleratorState._reset_state(True)  # what this process has from its parent
+    accelerator, config = Accelerator(cpu=True), replace(CONFIG, accumulate=4)
+    assert accelerator.num_processes == 2
+    scores = iter([0.5, 0.9])
+
+    def evaluate(model: AMER) -> float:
+        assert accelerator.is_main_process  # the other one is told the score
+        return next(scores)
+
+    model, options = build(0.3), {"progress": False, "accelerator": accelerator}
+    history = fit(model, DATA, config, evaluate, folder=folder / "run", **options)
+    assert [past.score for past in history] == [0.5, 0.9]
+    save_file(model.state_dict(), folder / f"{accelerator.process_index}.safetensors")
+    with pytest.raises(ValueError, match="accumulate=3 must be a multiple of 2 processes"):
+        fit(model, DATA, replace(config, accumulate=3), evaluate, **options)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_two_processes_do_what_one_does(tmp_path: Path) -> None:
+    """Dropout too: it belongs to the part, not to the process."""
+    debug_launcher(one_of_two, (tmp_path,))
+    one, other = (load_file(tmp_path / f"{rank}.safetensors") for rank in (0, 1))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    model = build()
+    model.load_state_dict(one)
+    alone, _ = train(replace(CONFIG, accumulate=4), build(0.3))
+    torch.testing.assert_close(weights(model), alone, atol=2e-5, rtol=1e-3)
+    assert (tmp_path / "run" / "manifest.json").exists()
+
+
+def test_autocast_keeps_float32_weights_and_nearly_the_same_gradient() -> None:
+    (exact, _), (fast, _) = train(), train(replace(CONFIG, autocast="bfloat16"))
+    assert fast.dtype == torch.float32
+    assert 0 < (fast - exact).abs().max() < 0.02  # four steps of at most 1e-3 each way
 
 
 def test_training_that_blows_up_stops_with_a_reason() -> None:
     with pytest.raises(ValueError, match="evaluate returned nan"):
-        train(build(), replace(CONFIG, steps=1), lambda model: float("nan"))
-    broken, data = build(), world()[0]
+        train(evaluate=lambda model: float("nan"))
+    with pytest.raises(ValueError, match="30 queries have no 31 parts"):
+        train(replace(CONFIG, batch_size=40, accumulate=31))
+    broken, data = build(), ragged()
     nn.init.constant_(broken.output_projection.weight, torch.nan)
     with pytest.raises(ValueError, match="loss is nan at step 0; lower"):
-        train(broken, replace(CONFIG, pairing="coverage"))
+        train(replace(CONFIG, pairing="coverage"), broken)
     with pytest.raises(ValueError, match="similarity: NaN"):
-        train(broken, CONFIG)
+        train(CONFIG, broken)
     data.prefix.values[3] = torch.nan
     with pytest.raises(ValueError, match=r"prefix: NaN or infinite values in rows \[3\]"):
-        train(build(), CONFIG, data=data)
+        train(data=data)
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("call", "message"),
     [
-        ({"steps": 0}, r"steps\n.*greater than 0.*input_value=0"),
-        ({"learning_rate": 0.0}, r"learning_rate\n.*greater than 0"),
-        ({"warmup": 1.5}, r"warmup\n.*less than or equal to 1.*input_value=1.5"),
-        ({"pairing": "best"}, r"pairing\n.*'hungarian'.*input_value='best'"),
-        ({"feedback": "best"}, r"feedback\n.*'predicted'.*input_value='best'"),
-        ({"autocast": "float16"}, r"autocast\n.*'bfloat16'.*input_value='float16'"),
-        ({"m": 1, "anchored": True}, "anchored needs m ≥ 2, got m=1"),
-        ({"accumulate": 65}, "a batch of 64 has no 65 parts"),
-        ({"warp": 9}, r"warp\n"),
+        (lambda new: new(CONFIG, steps=0), r"steps\n.*greater than 0.*input_value=0"),
+        (lambda new: new(CONFIG, warmup=1.5), r"warmup\n.*less than or equal to 1"),
+        (lambda new: new(CONFIG, pairing="best"), r"pairing\n.*'hungarian'.*input_value='best'"),
+        (lambda new: new(CONFIG, feedback="best"), r"feedback\n.*'predicted'"),
+        (lambda new: new(CONFIG, autocast="float16"), r"autocast\n.*'bfloat16'"),
+        (lambda new: new(CONFIG, m=1, anchored=True), "anchored needs m ≥ 2, got m=1"),
+        (lambda new: new(CONFIG, accumulate=13), "a batch of 12 has no 13 parts"),
+        (lambda new: new(CONFIG, warp=9), r"warp\n"),
+        (lambda new: new(DATA, golds=DATA.golds[1:]), "30 queries, 29 gold sets"),
+        (lambda new: new(DATA, golds=[[0]] * 29 + [[]]), r"query 29 has gold rows \[\]"),
+        (lambda new: new(DATA, golds=[[0]] * 29 + [[3, 3]]), r"query 29 has gold rows \[3, 3\]"),
+        (lambda new: new(DATA, golds=[[0]] * 29 + [[60]]), r"query 29 .*\[60\].* 60 documents"),
+        (lambda new: new(DATA, documents=DATA.documents / 0), "documents: NaN or infinite"),
+        (lambda new: new(DATA, documents=DATA.documents.double()), "documents: expected .*32"),
     ],
 )
-def test_bad_settings_are_named(settings: dict[str, Any], message: str) -> None:
+def test_bad_settings_and_data_are_named(call: Callable[[Any], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        TrainConfig(**{"steps": 60, "m": 2, "batch_size": 64, **settings})
-
-
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
-        ({"golds": TRAIN.golds[:-1]}, "400 queries, 399 gold sets"),
-        ({"golds": [[0]] * 399 + [[]]}, r"query 399 has gold rows \[\]"),
-        ({"golds": [[0]] * 399 + [[3, 3]]}, r"query 399 has gold rows \[3, 3\]"),
-        ({"golds": [[0]] * 399 + [[1000]]}, r"query 399 .*\[1000\].* 1000 documents"),
-        ({"documents": TRAIN.documents / 0}, "documents: NaN or infinite"),
-        ({"documents": TRAIN.documents.double()}, "documents: expected torch.float32"),
-    ],
-)
-def test_bad_data_are_named(fields: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        replace(TRAIN, **fields)
+        call(replace)

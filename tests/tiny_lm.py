@@ -19,16 +19,9 @@ def save_tiny_lm(folder: Path, words: list[str] = WORDS, seed: int = 0) -> Path:
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, unk_token="<unk>", eos_token="<end>"
     ).save_pretrained(folder)
-    config = LlamaConfig(
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=3,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        vocab_size=len(vocabulary),
-        eos_token_id=1,
-        bos_token_id=None,
-    )
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3}
+    sizes |= {"num_attention_heads": 2, "num_key_value_heads": 1, "vocab_size": len(vocabulary)}
+    config = LlamaConfig(**sizes, eos_token_id=1, bos_token_id=None)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         LlamaForCausalLM(config).save_pretrained(folder)

@@ -8,7 +8,7 @@ same loop over one key-value cache: the prefix is encoded once, a further vector
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from amer_lite.model.decoder import Decoder, DecoderConfig
 from amer_lite.model.language_model import LanguageModel, LoRA, add_adapters, build
 from amer_lite.model.pointer import Pointer
-from amer_lite.model.prefix import Feed, Feedback, Prefix, check_golds, feeding, in_turn
+from amer_lite.model.prefix import Feedback, Prefix, check_golds, feeding, in_turn
 from amer_lite.model.weights import frozen_digest, restore, snapshot
 from amer_lite.storage import load_bundle, save_bundle
 
@@ -120,7 +120,9 @@ class AMER(nn.Module):
         generator: torch.Generator | None = None,
         check: bool = True,
     ) -> Tensor:
-        """Emit m vectors with gradients; ``feedback`` decides what is read after each.
+        """Emit m vectors with gradients, through the one autoregressive loop there is.
+
+        ``feedback`` decides what is read after each vector:
 
         * ``predicted``: the emitted vector, as in inference. Gradients flow through it.
         * ``gold``: teacher forcing, gold i after step i. One parallel pass.
@@ -136,8 +138,8 @@ class AMER(nn.Module):
             m: vectors to emit; n if None.
             sampling, generator: of ``scheduled``: a probability, and on the CPU what it is drawn
                 with, torch's global one if None.
-            check: look at values, not at shapes alone. It makes a GPU wait; a loop over data that
-                were checked before (:meth:`check`) does without.
+            check: look at values, not at shapes alone. It makes a GPU wait, which a loop over
+                data that were checked before (:meth:`check`) need not.
 
         Returns:
             (B, m, d) float32, L2-normalised if the config says so.
@@ -155,24 +157,31 @@ class AMER(nn.Module):
             m = golds.shape[1] if m is None else m
         if m is None or m < 1:
             raise ValueError(f"m must be ≥ 1, got {m}: give m, or golds (B, n, d)")
-        emit = _Emitter(self, prefix)
+        emit = self._emitter(prefix)
         if feedback == "gold" and golds is not None and gold_mask is not None:
             fed = self._read(in_turn(golds, gold_mask, m)[:, : m - 1])  # all known: no loop
             mask = F.pad(mask, (0, m - 1), value=True)
             hidden, _ = self.backbone(torch.cat([embeds, fed], 1), mask)
             return torch.stack([emit(state) for state in hidden[:, -m:].unbind(1)], 1)
         feed = feeding(feedback, golds, gold_mask, m, sampling, generator)
-        return self._loop(embeds, mask, m, emit, feed)
+        vectors: list[Tensor] = []
+        cache = None
+        for step in range(m):
+            hidden, cache = self.backbone(embeds, mask, cache)
+            vectors.append(emit(hidden[:, -1]))
+            if step + 1 < m:
+                if cache is None:
+                    hint = "switch activation checkpointing off, or use feedback='gold'"
+                    raise ValueError(f"the language model keeps no KV cache: {hint}")
+                embeds = self._read(feed(step, vectors[-1]))[:, None]
+                mask = F.pad(mask, (0, 1), value=True)
+        return torch.stack(vectors, 1)
 
     @torch.no_grad()
     def generate(self, prefix: Prefix, m: int, *, batch_size: int = 256) -> Tensor:
         """:meth:`rollout` with predicted feedback, for inference: without gradients and dropout.
 
-        Args:
-            prefix: of B queries, which go through in batches of ``batch_size``.
-
-        Returns:
-            (B, m, d) float32.
+        The queries go through in batches of ``batch_size``.
         """
         if batch_size < 1:
             raise ValueError(f"batch_size must be ≥ 1, got {batch_size}")
@@ -188,17 +197,13 @@ class AMER(nn.Module):
 
     @torch.no_grad()
     def attention(self, prefix: Prefix, m: int) -> Tensor:
-        """Which of L tokens the pointer looks at for each of m vectors, in evaluation mode.
-
-        Returns:
-            (B, m, L) float32; the m rows of a query sum to one each, padding has zero.
-        """
+        """Where the pointer looks for each vector, (B, m, L) float32 with rows that sum to one."""
         if self.pointer is None or self.training:
             raise ValueError("attention: needs AMERConfig(pointer=True) and model.eval()")
-        self.check(prefix)
-        emit = _Emitter(self, prefix)
-        self._loop(*self._embed_prefix(prefix), m, emit, feeding("predicted"))
-        return torch.stack(emit.attention, 1).float()
+        looks: list[Tensor] = []
+        with self.pointer.register_forward_hook(lambda *call: looks.append(call[-1][1])):
+            self.rollout(prefix, m=m)
+        return torch.stack(looks, 1).float()
 
     def check(self, prefix: Prefix) -> None:
         """Raise ValueError unless this model can read every row."""
@@ -245,23 +250,6 @@ class AMER(nn.Module):
             raise ValueError(f"{folder}: not a model this version can load: {error}") from error
         return model.to(device)
 
-    def _loop(self, embeds: Tensor, mask: Tensor, m: int, emit: _Emitter, feed: Feed) -> Tensor:
-        """The one autoregressive loop. ``feed(step, vector)`` returns what goes back in, (B, d)."""
-        vectors: list[Tensor] = []
-        cache = None
-        for step in range(m):
-            hidden, cache = self.backbone(embeds, mask, cache)
-            if cache is None and step + 1 < m:
-                raise ValueError(
-                    "the language model keeps no KV cache, so that later vectors would not see the "
-                    "query: switch activation checkpointing off, or use feedback='gold'"
-                )
-            vectors.append(emit(hidden[:, -1]))
-            if step + 1 < m:
-                embeds = self._read(feed(step, vectors[-1]))[:, None]
-                mask = F.pad(mask, (0, 1), value=True)
-        return torch.stack(vectors, 1)
-
     def _read(self, vectors: Tensor) -> Tensor:
         return self.input_projection(vectors.to(self.input_projection.weight.dtype))
 
@@ -275,26 +263,22 @@ class AMER(nn.Module):
         rows = torch.arange(len(mask), device=device)[:, None]
         return self.backbone.embed(values[rows, order]), mask[rows, order]
 
-
-class _Emitter:
-    """Hidden state (B, width) → vector (B, d); remembers where the pointer has looked."""
-
-    def __init__(self, model: AMER, prefix: Prefix) -> None:
-        self.model = model
-        self.attention: list[Tensor] = []
-        if model.pointer is not None:
-            weight = model.pointer.key.weight
-            self.mask = prefix.mask.to(weight.device)
+    def _emitter(self, prefix: Prefix) -> Callable[[Tensor], Tensor]:
+        """Hidden state (B, width) → vector (B, d); it remembers where the pointer has looked."""
+        weight = self.output_projection.weight
+        mask = prefix.mask.to(weight.device)
+        if self.pointer is not None:
             states = prefix.values.to(weight.device, weight.dtype)
-            self.states = states.masked_fill(~self.mask[..., None], 0)
-            self.seen = states.new_zeros(self.mask.shape)
+            states = states.masked_fill(~mask[..., None], 0)
+            seen = states.new_zeros(mask.shape)
 
-    def __call__(self, hidden: Tensor) -> Tensor:
-        # float32 from here on: half-precision norms overflow, and rounding moves neighbours.
-        vectors = self.model.output_projection(hidden).float()
-        if self.model.pointer is not None:
-            place, attention = self.model.pointer(hidden, self.states, self.mask, self.seen)
-            vectors = vectors + place.float()
-            self.attention.append(attention)
-            self.seen = self.seen + attention
-        return F.normalize(vectors, dim=-1) if self.model.config.normalize else vectors
+        def emit(hidden: Tensor) -> Tensor:
+            nonlocal seen
+            # float32 from here on: half-precision norms overflow, and rounding moves neighbours.
+            vectors = self.output_projection(hidden).float()
+            if self.pointer is not None:
+                place, attention = self.pointer(hidden, states, mask, seen)
+                vectors, seen = vectors + place.float(), seen + attention
+            return F.normalize(vectors, dim=-1) if self.config.normalize else vectors
+
+        return emit

@@ -28,8 +28,18 @@ def check_rows(good: Tensor, message: str) -> None:
         raise ValueError(f"{message} in rows {(~good).nonzero().flatten().tolist()[:10]}")
 
 
+def check_mask(mask: Tensor | None, golds: Tensor) -> Tensor:
+    """The mask of real golds: bool as the shape (B, n) of ``golds``, all True if None."""
+    if mask is None:
+        return torch.ones_like(golds, dtype=torch.bool)
+    check_shape("gold_mask", mask, golds.shape, torch.bool)
+    return mask
+
+
 def check_finite(name: str, values: Tensor, mask: Tensor | None = None) -> None:
     """Raise ValueError for NaN and infinity in ``values`` (B, …, d) where ``mask`` (B, …) holds."""
+    if values.sum().isfinite():  # no sum loses them; padding or an overflow needs a closer look
+        return
     blocks = values.split(1024)  # states and documents may fill the memory
     finite = torch.cat([torch.isfinite(block).all(-1) for block in blocks])
     if mask is not None:

@@ -1,8 +1,4 @@
-"""A small causal transformer that reads frozen token states: a query encoder for CPUs.
-
-It has the same step as :class:`amer_lite.model.language_model.LanguageModel` (embeddings in, hidden
-states and a key-value cache out), so one loop drives both.
-"""
+"""A small causal transformer that reads frozen token states: a query encoder for CPUs."""
 
 from __future__ import annotations
 
@@ -13,6 +9,8 @@ import torch.nn.functional as F
 from pydantic import ConfigDict, Field, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
+
+from amer_lite.model.checks import check_shape
 
 LayerCache = tuple[Tensor, Tensor]  # keys, values: (B, heads, S, width / heads)
 
@@ -53,11 +51,7 @@ class Decoder(nn.Module):
 
     def embed(self, states: Tensor) -> Tensor:
         """Token states (B, L, state_dim) → embeddings (B, L, width)."""
-        if not states.is_floating_point() or states.shape[2] != self.config.state_dim:
-            raise ValueError(
-                f"prefix.values: expected float states (B, L, {self.config.state_dim}), "
-                f"got {states.dtype} {tuple(states.shape)}"
-            )
+        check_shape("prefix.values", states, ("B", "L", self.config.state_dim))
         return self.prefix_projection(states.to(self.prefix_projection.weight.dtype))
 
     def forward(
@@ -75,7 +69,9 @@ class Decoder(nn.Module):
         """
         new, total = embeds.shape[1], mask.shape[1]
         position = (mask.cumsum(1) - 1).clamp(min=0)[:, total - new :]
-        angles = rotary_angles(position, self.width // self.config.heads)
+        head = self.width // self.config.heads
+        frequency = 10_000.0 ** (-2 * torch.arange(head // 2, device=mask.device) / head)
+        angles = (position[..., None] * frequency)[:, None]  # (B, 1, T, head / 2)
         slot = torch.arange(total, device=mask.device)
         query = slot[total - new :, None]
         # Padding may look at itself: a softmax over nothing would be NaN and spread.
@@ -119,12 +115,6 @@ class Block(nn.Module):
         mixed = self.out(mixed.transpose(1, 2).reshape(batch, new, width))
         x = x + F.dropout(mixed, dropout)
         return x + self.mlp(x), (k, v)
-
-
-def rotary_angles(position: Tensor, head_width: int) -> Tensor:
-    """(B, T) integer positions → (B, 1, T, head_width / 2) angles, base 10,000."""
-    pair = torch.arange(head_width // 2, device=position.device)
-    return (position[..., None] * 10_000.0 ** (-2 * pair / head_width))[:, None]
 
 
 def rotate(x: Tensor, angles: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class LanguageModel(nn.Module):
-    """A Hugging Face causal LM's body; the interface is that of :class:`~.decoder.Decoder`."""
+    """A Hugging Face causal LM's body, with the interface of :class:`~.decoder.Decoder`."""
 
     def __init__(self, body: PreTrainedModel) -> None:
         super().__init__()
@@ -56,19 +56,17 @@ def build(config: Mapping[str, Any]) -> PreTrainedModel:
     """A causal LM's body with random weights, from a config dict with its ``model_type``."""
     from transformers import AutoConfig, AutoModel
 
-    fields = dict(config)
-    kind = fields.pop("model_type", None)
-    if kind is None:
+    if "model_type" not in config:
         raise ValueError("AMERConfig.lm: no model_type; use the dict of a Hugging Face config")
-    return AutoModel.from_config(AutoConfig.for_model(kind, **fields))
+    return AutoModel.from_config(AutoConfig.for_model(**config))
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class LoRA:
     """Which linear layers of a language model get a low-rank update (arXiv 2106.09685).
 
-    A layer computes W·x + (alpha / rank)·B·A·x with A (rank, in) drawn at random and B (out, rank)
-    zero at first; only A and B are trained.
+    A layer computes W·x + (alpha / rank)·B·A·x, and only A and B are trained: A (rank, in) starts
+    from torch's global random state, B (out, rank) from zero.
 
     Attributes:
         base: the language model, as :func:`amer_lite.encoders.prompt.open_lm` opens it again.
@@ -86,10 +84,7 @@ class LoRA:
 
 
 def add_adapters(body: PreTrainedModel, lora: LoRA) -> None:
-    """Put adapters into a model, in place, and freeze its own weights; ValueError without layers.
-
-    The A are drawn from torch's global random state.
-    """
+    """Put adapters into a model and freeze its own weights; ValueError if it lacks the layers."""
     import peft
 
     sizes = {"r": lora.rank, "lora_alpha": lora.alpha, "lora_dropout": lora.dropout}

@@ -36,14 +36,11 @@ class Pointer(nn.Module):
     def forward(
         self, hidden: Tensor, states: Tensor, mask: Tensor, seen: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The place that is pointed at, and the attention.
+        """A place (B, dim) of length ``weight``, and attention (B, L) whose rows sum to one.
 
         Args:
             hidden: (B, width); ``states``: (B, L, state_dim); ``mask``: (B, L) bool.
             seen: (B, L) float, attention of earlier vectors, summed.
-
-        Returns:
-            (B, dim) of length ``weight``, and (B, L) attention whose rows sum to one.
         """
         scores = torch.einsum("bw,blw->bl", self.query(hidden), self.key(states))
         scores = scores / hidden.shape[1] ** 0.5 - self.coverage * seen

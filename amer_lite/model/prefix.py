@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from amer_lite.model.checks import check_finite, check_rows, check_shape
+from amer_lite.model.checks import check_finite, check_mask, check_rows, check_shape
 
 Feedback = Literal["predicted", "gold", "scheduled", "matched"]
 Feed = Callable[[int, Tensor], Tensor]  # step, emitted vector (B, d) → what is read next (B, d)
@@ -27,11 +27,7 @@ class Prefix(NamedTuple):
     mask: Tensor
 
     def select(self, rows: Tensor | ArrayLike) -> Prefix:
-        """The given sequences, without the columns that are padding in all of them.
-
-        Args:
-            rows: (r ≥ 1,) integer positions along B, as a tensor, an array or a list; may repeat.
-        """
+        """The sequences at (r ≥ 1,) int64 rows, without columns that are padding in all of them."""
         index = torch.as_tensor(rows, device=self.mask.device)
         check_shape("rows", index, ("r",), torch.int64)
         mask = self.mask[index]
@@ -52,11 +48,9 @@ class Prefix(NamedTuple):
 def check_golds(
     golds: Tensor, mask: Tensor | None, shape: tuple[int, int], *, values: bool = True
 ) -> Tensor:
-    """The mask of golds (B, n, d), all True if None; ``shape`` is (B, d)."""
+    """The mask of golds (B, n, d); ``shape`` is (B, d)."""
     check_shape("golds", golds, (shape[0], "n", shape[1]))
-    if mask is None:
-        mask = torch.ones(golds.shape[:2], dtype=torch.bool, device=golds.device)
-    check_shape("gold_mask", mask, golds.shape[:2], torch.bool)
+    mask = check_mask(mask, golds[..., 0])
     if values:
         check_rows(mask.any(1), "golds: empty gold set")
         check_finite("golds", golds, mask)
@@ -65,11 +59,11 @@ def check_golds(
 
 def feeding(
     feedback: Feedback,
-    golds: Tensor | None = None,
-    mask: Tensor | None = None,
-    m: int = 0,
-    sampling: float = 0.5,
-    generator: torch.Generator | None = None,
+    golds: Tensor | None,
+    mask: Tensor | None,
+    m: int,
+    sampling: float,
+    generator: torch.Generator | None,
 ) -> Feed:
     """What a model reads after each of m vectors; see :meth:`amer_lite.model.amer.AMER.rollout`."""
     if feedback == "predicted":

@@ -73,11 +73,7 @@ def save(
 def resume(
     folder: Path, run: dict[str, Any], model: nn.Module, optimizer: torch.optim.Optimizer
 ) -> tuple[list[Checkpoint], dict[str, Tensor]]:
-    """Load what :func:`save` wrote into ``model`` and ``optimizer``, if it was the same ``run``.
-
-    Returns:
-        The evaluations so far, at least one, and the weights of the best.
-    """
+    """Load what :func:`save` wrote, if it was the same run: its evaluations and best weights."""
     saved, files = load_bundle(folder, _KIND)
     old = saved.get("run", {})
     differ = [f"{key} {old.get(key)} → {run[key]}" for key in run if old.get(key) != run[key]]
@@ -94,8 +90,6 @@ def resume(
             state.setdefault(int(index), {})[name] = value
         optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
         history = [Checkpoint(**past) for past in saved["history"]]
-        if not history:
-            raise ValueError("no evaluation, and a run is saved at its first")
         return history, load_file(files["best.safetensors"])
     except Exception as error:  # whatever a foreign file makes torch or safetensors raise
         raise ValueError(f"{folder}: not a run that can be resumed: {error}") from error

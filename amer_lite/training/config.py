@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 
-# As in prefix and matching, which import torch: a slip in a config shows without it.
+# As in prefix, which imports torch: a slip in a config shows without it.
 Feedback = Literal["predicted", "gold", "scheduled", "matched"]
 Pairing = Literal["hungarian", "complete", "coverage", "ordered"]
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -1,4 +1,4 @@
-"""Training data, and the batches of `fit`: each from the seed and its step alone."""
+"""Training data, and the batches of `fit`."""
 
 from __future__ import annotations
 
@@ -19,16 +19,12 @@ from amer_lite.training.matching import usual_pairing
 
 @dataclass(frozen=True)
 class TrainData:
-    """Queries with their golds as rows of a document matrix.
+    """Queries with their golds as rows of a document matrix; ValueError if they cannot be.
 
     Attributes:
         prefix: of Q queries.
-        golds: Q non-empty integer sequences, rows of ``documents``.
-        documents: (N, d) float32, frozen document embeddings.
-
-    Raises:
-        ValueError: lengths that differ, an empty gold set, a row that is repeated or not there,
-            non-finite documents.
+        golds: Q non-empty integer sequences, distinct rows of ``documents``.
+        documents: (N, d) float32, frozen and finite document embeddings.
     """
 
     prefix: Prefix
@@ -57,9 +53,9 @@ class Batch:
     prefix: Prefix
     rows: Tensor  # (B, n) int64, golds in a random order
     mask: Tensor  # (B, n) bool
-    negatives: Tensor | None  # (C,) int64: drawn ones, and golds of the batch's other parts
+    negatives: Tensor | None  # (C,) int64
     generator: torch.Generator
-    shares: tuple[float, float] = (1.0, 1.0)  # of the batch's golds; of its pairs
+    shares: tuple[float, float]  # of the batch's golds; of its pairs
 
 
 class Batches:
@@ -75,45 +71,34 @@ class Batches:
         self.rows = pad_sequence(golds, batch_first=True)
         self.mask = pad_sequence([torch.ones_like(g, dtype=torch.bool) for g in golds], True)
 
-    def at(self, step: int) -> Batch:
-        """The whole batch."""
-        seed, (epoch, place) = self.config.seed, divmod(step, self.per_epoch)
-        order = np.random.default_rng((seed, 0, epoch)).permutation(len(self.rows))
-        chosen = torch.from_numpy(order[place * self.size : (place + 1) * self.size])
-        generator = _generator(seed, 1, step)
-        mask = self.mask[chosen]
-        key = torch.rand(mask.shape, generator=generator).masked_fill(~mask, torch.inf)
-        shuffle = key.argsort(1)
-        rows, mask = self.rows[chosen].gather(1, shuffle), mask.gather(1, shuffle)
-        negatives = None
-        if self.config.negatives:
-            drawn = (self.config.negatives * len(chosen),)
-            negatives = torch.randint(len(self.data.documents), drawn, generator=generator)
-        return Batch(self.data.prefix.select(chosen), rows, mask, negatives, generator)
-
     def parts(self, step: int, rank: int, processes: int) -> Iterator[tuple[int, Batch]]:
         """The parts of a step's batch that fall to one of the processes, with their numbers."""
-        whole, count = self.at(step), self.config.accumulate
-        golds = whole.mask.sum(1)
-        pairs, negatives = self._pairs(golds), whole.negatives
-        if count > 1:  # documents that stand among the candidates twice count once
-            every = whole.rows[whole.mask]
-            negatives = every if negatives is None else torch.cat([every, negatives])
-        cuts = torch.arange(len(golds)).tensor_split(count)
-        for part in range(rank, count, processes):
+        config, (epoch, place) = self.config, divmod(step, self.per_epoch)
+        order = np.random.default_rng((config.seed, 0, epoch)).permutation(len(self.rows))
+        chosen = torch.from_numpy(order[place * self.size : (place + 1) * self.size])
+        first = _generator(config.seed, 1, step)
+        mask = self.mask[chosen]
+        key = torch.rand(mask.shape, generator=first).masked_fill(~mask, torch.inf)
+        shuffle = key.argsort(1)
+        rows, mask = self.rows[chosen].gather(1, shuffle), mask.gather(1, shuffle)
+        # The golds of all parts: a document that is a candidate twice counts once.
+        extra = [rows[mask]] if config.accumulate > 1 else []
+        if config.negatives:
+            drawn = (config.negatives * len(chosen),)
+            extra.append(torch.randint(len(self.data.documents), drawn, generator=first))
+        negatives = torch.cat(extra) if extra else None
+        golds = pairs = mask.sum(1)
+        most = config.m - config.anchored  # the anchor is in no pair
+        pairing = config.pairing or usual_pairing(config.m)
+        if pairing != "coverage":
+            pairs = torch.full_like(golds, most) if pairing == "complete" else golds.clamp(max=most)
+        cuts = torch.arange(len(golds)).tensor_split(config.accumulate)
+        for part in range(rank, config.accumulate, processes):
             cut = cuts[part]
-            prefix, rows, mask = whole.prefix.select(cut), whole.rows[cut], whole.mask[cut]
-            generator = _generator(self.config.seed, 2, step, part) if part else whole.generator
+            prefix = self.data.prefix.select(chosen[cut])
+            generator = _generator(config.seed, 2, step, part) if part else first
             shares = float(golds[cut].sum() / golds.sum()), float(pairs[cut].sum() / pairs.sum())
-            yield part, Batch(prefix, rows, mask, negatives, generator, shares)
-
-    def _pairs(self, golds: Tensor) -> Tensor:
-        """How many pairs the set loss makes of queries (B,) with so many golds."""
-        most = self.config.m - self.config.anchored  # the anchor is none of them
-        pairing = self.config.pairing or usual_pairing(self.config.m)
-        if pairing == "coverage":
-            return golds
-        return torch.full_like(golds, most) if pairing == "complete" else golds.clamp(max=most)
+            yield part, Batch(prefix, rows[cut], mask[cut], negatives, generator, shares)
 
 
 def _generator(*key: int) -> torch.Generator:

@@ -1,4 +1,4 @@
-"""Training an AMER: ``fit`` with a schedule, seeds, retrieval on dev, and resumable checkpoints."""
+"""Training an AMER: seeded, scheduled, chosen by retrieval on dev, and resumable."""
 
 from __future__ import annotations
 
@@ -34,35 +34,31 @@ def fit(
     progress: bool = True,
     accelerator: Accelerator | None = None,
 ) -> list[Checkpoint]:
-    """Train ``model`` in place and leave it with the weights of its best evaluation.
+    """Train ``model`` in place, leave it with its best weights, and return every evaluation.
 
     Every random choice of step t depends on (seed, t) alone, so a run that was killed and started
     again with the same ``folder`` gives the same numbers. The caller's random state is left alone.
 
-    Under ``accelerate launch`` every process calls this with the same arguments. Each computes its
-    share of a batch's parts, gradients are summed, and all take the same step; the first evaluates
-    and writes. The number of processes changes nothing but rounding.
+    Under ``accelerate launch`` every process calls this with the same arguments and computes its
+    share of a batch's parts; gradients are summed, and the first process evaluates and writes.
+    The number of processes changes nothing but rounding.
 
     Args:
         model: on its device; trained in its current dtype.
-        data: training queries and the documents that they are trained against.
-        config: see :class:`amer_lite.training.config.TrainConfig`.
+        data, config: see :class:`amer_lite.training.data.TrainData` and
+            :class:`amer_lite.training.config.TrainConfig`.
         evaluate: the model's score, higher is better. Measure *retrieval on dev*: in-batch accuracy
             saturates long before retrieval does. Called without gradients.
         folder: where to keep the checkpoint to resume from; none is kept if None.
-        progress: show a progress bar.
+        progress: show a bar.
         accelerator: of several processes, each with its model on its own device; None for one.
-
-    Returns:
-        One checkpoint per evaluation, the last at the last step.
 
     Raises:
         ValueError: queries that the model cannot read, a non-finite loss or score, a ``folder``
             that holds another run, or parts that cannot be shared out among the processes.
     """
-    rank, processes = 0, 1
-    if accelerator is not None:
-        rank, processes = accelerator.process_index, accelerator.num_processes
+    rank = accelerator.process_index if accelerator else 0
+    processes = accelerator.num_processes if accelerator else 1
     if config.accumulate % processes:
         raise ValueError(
             f"fit: accumulate={config.accumulate} must be a multiple of {processes} processes"
@@ -77,20 +73,20 @@ def fit(
     history: list[Checkpoint] = []
     best, run = snapshot(model), {}
     if folder is not None:
-        folder = Path(folder)
+        folder, run = Path(folder), identity(model, data, config)
         folder.mkdir(parents=True, exist_ok=True)
-        run = identity(model, data, config)
         if (folder / MANIFEST).exists():
             history, best = resume(folder, run, model, optimizer)
     start = history[-1].step if history else 0
-    losses: list[float] = []
+    warm, losses = math.ceil(config.warmup * config.steps), list[float]()
     device = model.input_projection.weight.device
     silent = not progress or rank > 0
     bar = tqdm(range(start, config.steps), initial=start, total=config.steps, disable=silent)
     with torch.random.fork_rng():
         for step in bar:
+            left = (config.steps - step) / max(1, config.steps - warm)
             for group in optimizer.param_groups:
-                group["lr"] = config.learning_rate * _schedule(config, step)
+                group["lr"] = config.learning_rate * ((step + 1) / warm if step < warm else left)
             optimizer.zero_grad(set_to_none=True)
             total = torch.zeros((), device=device)
             for part, batch in batches.parts(step, rank, processes):
@@ -139,14 +135,10 @@ def _loss(model: AMER, batch: Batch, documents: Tensor, config: TrainConfig, ste
             generator=batch.generator,
             check=False,
         )
-    extra = batch.negatives
-    shared: dict[str, Any] = {
-        "gold_ids": batch.rows.to(device),
-        "negatives": None if extra is None else documents[extra].to(device),
-        "negative_ids": None if extra is None else extra.to(device),
-        "temperature": config.temperature,
-        "check": False,
-    }
+    shared: dict[str, Any] = {"temperature": config.temperature, "check": False}
+    shared |= {"gold_ids": batch.rows.to(device)}
+    if (extra := batch.negatives) is not None:
+        shared |= {"negatives": documents[extra].to(device), "negative_ids": extra.to(device)}
     of_golds, of_pairs = batch.shares
     anchor = torch.zeros((), device=device)
     if config.anchored:
@@ -157,18 +149,11 @@ def _loss(model: AMER, batch: Batch, documents: Tensor, config: TrainConfig, ste
     return anchor + of_pairs * matched
 
 
-def _schedule(config: TrainConfig, step: int) -> float:
-    warm = math.ceil(config.warmup * config.steps)
-    if step < warm:
-        return (step + 1) / warm
-    return (config.steps - step) / max(1, config.steps - warm)
-
-
+@torch.no_grad()
 def _evaluate(model: AMER, evaluate: Callable[[AMER], float]) -> float:
     model.eval()
     try:
-        with torch.no_grad():
-            score = float(evaluate(model))
+        score = float(evaluate(model))
     finally:
         model.train()
     if not math.isfinite(score):

@@ -1,15 +1,14 @@
 """Which emitted vector answers for which gold document, and the losses that follow.
 
-A gold *set* has no order, so before a loss can be computed every gold needs a vector. A *pairing*
-decides that from similarities alone, without gradients, and returns indices. The losses then
-gather the pairs once and make a single ``cross_entropy`` or ``mse_loss`` call; nothing loops over
-examples in the differentiable part.
+A gold *set* has no order: a *pairing* decides from similarities alone, without gradients, which
+vector stands for which gold, and returns indices. The losses gather the pairs once and make a
+single ``cross_entropy`` or ``mse_loss`` call; nothing differentiable loops over examples.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,10 +16,9 @@ import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from amer_lite.model.checks import check_finite, check_rows, check_shape
+from amer_lite.model.checks import check_finite, check_mask, check_rows, check_shape
 from amer_lite.model.prefix import check_golds
-
-Pairing = Literal["hungarian", "complete", "coverage", "ordered"]
+from amer_lite.training.config import Pairing
 
 
 class Pairs(NamedTuple):
@@ -37,10 +35,9 @@ class Pairs(NamedTuple):
 def match(similarity: Tensor, gold_mask: Tensor | None = None) -> Pairs:
     """One-to-one assignment of greatest total similarity within each example (Kuhn 1955).
 
-    An example has min(m, number of golds) pairs. As long as every vector gets a gold, similarities
-    give the same answer as log-probabilities, which differ from them by a constant in each row.
-    With vectors to spare, similarities keep those nearest to the golds, log-probabilities the most
-    confident ones.
+    An example has min(m, number of golds) pairs. If every vector gets a gold, similarities give the
+    same answer as log-probabilities, which differ from them by a constant in each row; of vectors
+    to spare, they keep those nearest to the golds, log-probabilities the most confident ones.
 
     Args:
         similarity: (B, m, n) float, vector i of an example against its gold j; no gradient flows.
@@ -54,17 +51,14 @@ def match(similarity: Tensor, gold_mask: Tensor | None = None) -> Pairs:
     real = mask.cpu().numpy()
     good = (np.isfinite(scores) | ~real[:, None]).all((1, 2)) & real.any(1)
     check_rows(torch.from_numpy(good), "similarity: NaN or infinite values, or no gold,")
-    found: list[tuple[np.ndarray, np.ndarray]] = []
-    for score, valid in zip(scores, real, strict=True):
-        golds = np.flatnonzero(valid)
-        if len(golds) < len(valid):
-            score = score[:, golds]
-        i, j = linear_sum_assignment(score, maximize=True)
-        found.append((i, golds[j]))
-    sizes = torch.tensor([len(i) for i, _ in found])
-    vector, gold = (torch.from_numpy(np.concatenate(part)) for part in zip(*found, strict=True))
-    example = torch.arange(len(found)).repeat_interleave(sizes)
-    return Pairs(*(index.to(similarity.device) for index in (example, vector, gold)))
+    order, sizes = np.argsort(~real, 1, kind="stable"), real.sum(1)  # real golds first
+    scores = np.take_along_axis(scores, order[:, None], 2)
+    rows = zip(scores, sizes.tolist(), strict=True)
+    found = [linear_sum_assignment(score[:, :size], maximize=True) for score, size in rows]
+    vector, place = (np.concatenate(part) for part in zip(*found, strict=True))
+    example = np.arange(len(found)).repeat(sizes.clip(max=scores.shape[1]))
+    pairs = example, vector, order[example, place]
+    return Pairs(*(torch.from_numpy(index).to(similarity.device) for index in pairs))
 
 
 def complete(similarity: Tensor, gold_mask: Tensor | None = None) -> Pairs:
@@ -124,8 +118,9 @@ def set_info_nce(
 ) -> Tensor:
     """InfoNCE over paired vectors and golds: mean of −log softmax(v·d / temperature) over pairs.
 
-    The candidates of every vector are all golds of the batch and the extra negatives: with ids,
-    each document once, however often the batch holds it; without, every gold for itself.
+    It is differentiable in vectors, golds and negatives. The candidates of every vector are all
+    golds of the batch and the extra negatives: with ids, each document once, however often the
+    batch holds it; without, every gold for itself.
 
     Args:
         vectors: (B, m, d) float, usually L2-normalised.
@@ -141,9 +136,6 @@ def set_info_nce(
         negative_ids: (N,) int64, needed where both ``negatives`` and ``gold_ids`` are given.
         temperature: > 0.
         check: look at values, not at shapes alone; see :meth:`amer_lite.model.amer.AMER.rollout`.
-
-    Returns:
-        Scalar loss, differentiable in vectors, golds and negatives.
 
     Raises:
         ValueError: wrong shapes, an empty gold set, non-finite values (rows are named), ids without
@@ -230,10 +222,9 @@ def _candidates(
         return documents, column
     check_shape("gold_ids", gold_ids, mask.shape, torch.int64)
     if check:
-        padding = -1 - torch.arange(mask.shape[1], device=mask.device)
-        in_order = torch.where(mask, gold_ids, padding).sort(1).values
-        distinct = (in_order[:, 1:] != in_order[:, :-1]).all(1)
-        check_rows(distinct, "gold_ids: a set has no copies, but a document stands twice")
+        equal = (gold_ids[:, :, None] == gold_ids[:, None]) & mask[:, :, None] & mask[:, None]
+        once = equal.sum((1, 2)) == mask.sum(1)
+        check_rows(once, "gold_ids: a set has no copies, but a document stands twice")
     ids = gold_ids[mask]
     if negatives is not None and negative_ids is not None:
         check_shape("negative_ids", negative_ids, negatives.shape[:1], torch.int64)
@@ -247,10 +238,7 @@ def _candidates(
 
 def _mask(similarity: Tensor, gold_mask: Tensor | None) -> Tensor:
     check_shape("similarity", similarity, ("B", "m", "n"))
-    if gold_mask is None:
-        gold_mask = torch.ones(similarity.shape[::2], dtype=torch.bool, device=similarity.device)
-    check_shape("gold_mask", gold_mask, similarity.shape[::2], torch.bool)
-    return gold_mask
+    return check_mask(gold_mask, similarity[:, 0])
 
 
 def _check_sets(
