@@ -7,8 +7,6 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from pathlib import Path
-from typing import Any
 
 import amer_lite
 
@@ -31,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = read(path, dict(changes))
         module = import_module(f"amer_lite.commands.{'task' if name == 'audit' else name}")
         report = getattr(module, name)(config, **options)
-    except (ValueError, OSError, ModuleNotFoundError) as error:
+    except (ValueError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     report, good = report if name == "audit" else (report, True)
@@ -41,18 +39,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    as_module = Path(sys.argv[0]).name == "__main__.py"
-    program = "python -m amer_lite" if as_module else "amer-lite"
-    parser = argparse.ArgumentParser(program, description=__doc__)
-    version = f"amer-lite {amer_lite.__version__}"
-    parser.add_argument("--version", action="version", version=version)
+    parser = argparse.ArgumentParser("amer-lite", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {amer_lite.__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary)
         command.add_argument("config", help="a TOML file that describes the run")
-        said = "change one value of the config; may stand several times"
-        place: dict[str, Any] = {"metavar": "SECTION.FIELD=VALUE", "type": _change}
-        command.add_argument("--set", action="append", default=[], help=said, **place)
+        said, place = "change one value; may stand several times", "SECTION.FIELD=VALUE"
+        command.add_argument(
+            "--set", metavar=place, type=_change, action="append", default=[], help=said
+        )
         if name == "retrieve":
             said = "search with the document encoder itself"
             command.add_argument("--untrained", action="store_true", help=said)

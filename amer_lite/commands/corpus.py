@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from amer_lite.datasets.files import Document, read_jsonl, read_lines, validated
-from amer_lite.storage import atomic_path
 
 
 def read(pattern: str) -> Iterator[Document]:
@@ -17,9 +15,7 @@ def read(pattern: str) -> Iterator[Document]:
     A line of JSON is a `Document`, as it is in QAMPARI's chunks too. A ``.tsv`` file begins with a
     line that names its columns: ``id``, ``text`` and, if it likes, ``title``.
 
-    Raises:
-        FileNotFoundError: no file matches.
-        ValueError: a line that is none of these, or has an empty field.
+    FileNotFoundError if no file matches; ValueError names a line that is neither.
     """
     at = Path(pattern)
     files = sorted(path for path in at.parent.glob(at.name) if path.is_file())
@@ -51,7 +47,7 @@ def plain(passage: Document) -> str:
 
 def is_odd(passage: Document) -> bool:
     """Title or text has white space that is made plain."""
-    return any(part != " ".join(part.split()) for part in (passage.title or "", passage.text))
+    return " ".join(filter(None, (passage.title, passage.text))) != plain(passage)
 
 
 def select(
@@ -71,9 +67,3 @@ def select(
         elif (place := rng.randrange(seen)) < sample:
             others[place] = passage
     return chosen, others
-
-
-def write(path: Path, passages: Iterable[Document]) -> None:
-    """Write passages as lines of JSON, packed, atomically."""
-    with atomic_path(path) as staged, gzip.open(staged, "wt", encoding="utf-8") as file:
-        file.writelines(f"{passage.model_dump_json()}\n" for passage in passages)

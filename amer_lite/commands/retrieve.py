@@ -23,10 +23,8 @@ Golds = Sequence[Sequence[str]]
 def retrieve(config: Config, untrained: bool = False) -> str:
     """Write ``<folder>/runs/<split>.trec`` and ``.qrels``; returns in words what was written.
 
-    Args:
-        config: of the run.
-        untrained: search with the document encoder's own vector of the query, the baseline that
-            every training has to beat; the files are then called ``<split>-untrained``.
+    With ``untrained`` the document encoder's own vector of the query searches, the baseline that
+    every training has to beat; the files are then called ``<split>-untrained``.
 
     Raises:
         FileNotFoundError, ValueError: `embed` or `train` was not run, or with other settings; a
@@ -47,11 +45,8 @@ def retrieve(config: Config, untrained: bool = False) -> str:
         name, vectors = wanted.split, f"{wanted.m} vector(s)"
         model = AMER.load(folder / "model", device)
         prefix = reader(config.lm, config.states)([example.query for example in examples])
-        merged = search(
-            model, index, prefix, m=wanted.m, k=wanted.k,
-            merge=wanted.merge, depth=wanted.depth, tau=config.tau,
-        )  # fmt: skip
-        run = as_run(merged, index, examples)
+        how = wanted.model_dump(exclude={"split"})
+        run = as_run(search(model, index, prefix, **how, tau=config.tau), index, examples)
     golds: dict[str, Golds] = {example.id: example.golds for example in examples}
     if loaded.answers is not None:  # the name stands for all others: an answer not found is missed
         golds = {

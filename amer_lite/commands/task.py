@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import chain
 from json import dumps
 from pathlib import Path
+from typing import TypeVar
 
 from amer_lite.commands import corpus
 from amer_lite.commands.config import Config, Data
@@ -17,8 +19,10 @@ from amer_lite.datasets.cleaning import Answers, mentions
 from amer_lite.datasets.files import Document, Query, by_split, read_jsonl
 from amer_lite.datasets.splits import normalise_text, split
 from amer_lite.datasets.types import Dataset
+from amer_lite.storage import atomic_path
 
 SAMPLE = 100_000  # passages that are no golds, for the audit
+R = TypeVar("R", bound=files.Record)
 Rankings = Mapping[str, Sequence[str]]  # passages by question
 DEV = {"train": 0.9, "dev": 0.1}  # of the training questions, where the files have no dev
 
@@ -87,12 +91,7 @@ def load(config: Config) -> Task:
 
 def _files(data: Data) -> tuple[Dataset, str]:
     """A user's own questions over the golds and a sample of their passages; what was repaired."""
-    golds = {
-        doc
-        for path in by_split(data.queries).values()
-        for _, query in read_jsonl(path, Query)
-        for doc in chain.from_iterable(query.golds)
-    }
+    golds = {doc for one in _records(data, Query) for doc in chain.from_iterable(one.golds)}
     selected = corpus.select(data.corpus, lambda one: one.id in golds, SAMPLE, data.seed)
     odd = [sum(map(corpus.is_odd, part)) for part in selected]
     report = f"white space made plain in {odd[0]:,} golds and {odd[1]:,} other passages"
@@ -108,13 +107,18 @@ def _pages(config: Config) -> Path:
     if not path.exists():
         titles = {
             normalise_text(proof.title)
-            for file in by_split(data.queries).values()
-            for _, question in read_jsonl(file, qampari.Question)
+            for question in _records(data, qampari.Question)
             for answer in question.answer_list
             for proof in answer.proof
         }
         selected = corpus.select(
             data.corpus, lambda one: normalise_text(one.title or "") in titles, SAMPLE, data.seed
         )
-        corpus.write(path, chain.from_iterable(selected))
+        with atomic_path(path) as staged, gzip.open(staged, "wt", encoding="utf-8") as file:
+            file.writelines(f"{one.model_dump_json()}\n" for one in chain.from_iterable(selected))
     return path
+
+
+def _records(data: Data, kind: type[R]) -> Iterator[R]:
+    for path in by_split(data.queries).values():
+        yield from (record for _, record in read_jsonl(path, kind))
