@@ -172,13 +172,11 @@ class Config(Section):
 def read(path: str | Path, changes: Mapping[str, str] | None = None) -> Config:
     """The run that a TOML file describes; ``changes``, such as ``{"train.epochs": "3"}``, win.
 
-    Raises:
-        OSError: the file cannot be read.
-        ValueError: not TOML; or every field that is missing, unknown, or of a wrong type or value.
+    ValueError names every field that is missing, unknown, or of a wrong type or value.
     """
     try:
         tables = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # of TOML, or of UTF-8
         raise ValueError(f"{path}: not TOML: {error}") from error
     for place, text in (changes or {}).items():
         _change(tables, place, text)

@@ -15,8 +15,7 @@ from tqdm import tqdm
 
 from amer_lite.commands import stages, task
 from amer_lite.commands.config import Config, Encoder
-from amer_lite.commands.corpus import plain
-from amer_lite.commands.task import Rankings
+from amer_lite.commands.task import Rankings, plain
 from amer_lite.datasets.types import Example
 from amer_lite.encoders.sentence import SentenceEncoder
 from amer_lite.search.shards import ShardIndex, shard_settings, write_shard
@@ -26,10 +25,6 @@ def embed(config: Config) -> str:
     """Write what is missing of ``<folder>/embeddings``; returns what there is now in words.
 
     Under ``accelerate launch`` the processes share out the shards.
-
-    Raises:
-        FileNotFoundError, ValueError: bad passages (file and line are named), an id that stands
-            twice, or a folder with shards of another encoder or corpus.
     """
     passages, settings, processes = task.load(config).passages(), config.encoder, accelerator()
     encoder = _opened(settings, processes.device)

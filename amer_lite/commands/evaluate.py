@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,7 @@ DIFFERENCE = ("difference", "difference_low", "difference_high")
 
 
 def evaluate(config: Config, against: str | Path | None = None) -> str:
-    """Write ``<folder>/evaluation/<split>.json`` and return the same as a table.
-
-    Raises:
-        FileNotFoundError, ValueError: as `measure`; `retrieve` was not run, or with other settings.
-    """
+    """Write ``<folder>/evaluation/<split>.json`` and return the same as a table."""
     stages.require(config, "retrieve")
     folder, split = Path(config.folder), config.retrieve.split
     records = measure(folder / "runs" / f"{split}.trec", config.evaluate, against)
@@ -39,11 +35,8 @@ def measure(
 ) -> list[dict[str, Any]]:
     """One record per measure and depth: value and interval, difference and p ``against`` another.
 
-    A run is a ``.trec`` file with its ``.qrels`` beside it. MRecall is compared by the exact
-    McNemar test, all else by sign flips.
-
-    Raises:
-        FileNotFoundError, ValueError: a file is missing or malformed; runs over other questions.
+    A run is a ``.trec`` file with its ``.qrels`` beside it; both must be over the same questions.
+    MRecall is compared by the exact McNemar test, all else by sign flips.
     """
     asked, found = _read(run)
     if against is not None:
@@ -57,27 +50,21 @@ def measure(
     for name, k in product(settings.metrics, settings.at):
         metric, times = getattr(metrics, name), settings.resamples
         values = metric(found, [*asked.values()], k)
-        rng = np.random.default_rng(settings.seed)
-        record = {"metric": name, "k": k, "queries": len(values)}
-        record |= _mean(VALUE, values, times, rng)
+        record: dict[str, Any] = {"metric": name, "k": k, "queries": len(values)}
+        ends = metrics.bootstrap_mean(values, times, 0.95, np.random.default_rng(settings.seed))
+        record |= zip(VALUE, (float(values.mean()), *ends), strict=True)
         if against is not None:
             other = metric(others, [theirs[query] for query in asked], k)
             rng = np.random.default_rng(settings.seed)
-            record |= {"against": str(against), **_mean(DIFFERENCE, values - other, times, rng)}
+            ends = metrics.bootstrap_mean(values - other, times, 0.95, rng)
+            record["against"] = str(against)
+            record |= zip(DIFFERENCE, (float((values - other).mean()), *ends), strict=True)
             if name == "mrecall":
                 record["p_value"] = metrics.mcnemar_exact(values, other)
             else:
                 record["p_value"] = metrics.sign_flip(values, other, times, rng)
         records.append(record)
     return records
-
-
-def _mean(
-    names: Sequence[str], values: metrics.PerQuery, times: int, rng: np.random.Generator
-) -> dict[str, float]:
-    """The mean and both ends of its interval, under these names."""
-    found = (float(values.mean()), *metrics.bootstrap_mean(values, times, 0.95, rng))
-    return dict(zip(names, found, strict=True))
 
 
 def _read(run: Path) -> tuple[dict[str, Example], Run]:

@@ -10,35 +10,23 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from amer_lite import AMER, AMERConfig, DecoderConfig, Example, Prefix, TrainData, evaluator, fit
 from amer_lite.commands import stages, task
 from amer_lite.commands.config import LM, Config, States, Training
 from amer_lite.commands.embed import accelerator, nearest
 from amer_lite.commands.task import Task
 from amer_lite.datasets.cleaning import distinct_golds
-from amer_lite.datasets.types import Example
 from amer_lite.encoders import prompt
-from amer_lite.evaluation.evaluator import evaluator
-from amer_lite.model.amer import AMER, AMERConfig
-from amer_lite.model.decoder import DecoderConfig
 from amer_lite.model.language_model import LoRA
-from amer_lite.model.prefix import Prefix
 from amer_lite.search.shards import ShardIndex
 from amer_lite.storage import write_text
-from amer_lite.training.data import TrainData
-from amer_lite.training.fit import fit
 
 
 def train(config: Config) -> str:
-    """Train, with checkpoints in ``<folder>/training``, and save the best as ``<folder>/model``.
-
-    Raises:
-        FileNotFoundError, ValueError: as `fit`; `embed` was not run, or with other settings; a
-            split without a question.
-    """
+    """Train, with checkpoints in ``<folder>/training``, and save the best as ``<folder>/model``."""
     stages.require(config, "embed")
     processes, folder, settings = accelerator(), Path(config.folder), config.train
-    loaded = task.load(config)
-    index = ShardIndex(folder / "embeddings", device=processes.device)
+    loaded, index = task.load(config), ShardIndex(folder / "embeddings", device=processes.device)
     with processes.main_process_first():  # the others find its file
         golds = _golds(config, loaded, index)
     known, dev = (

@@ -180,7 +180,7 @@ class PromptEncoder:
             layers = [_scaled(out.hidden_states[layer]) for layer in self.layers]
             states = torch.cat(layers, dim=-1).cpu()  # (B, L, dim)
             for row, own in zip(states.numpy(), mask.numpy(), strict=True):
-                pieces.append(row[own][-(self.last or 0) :])
+                pieces.append(row[own][-(self.last or 0) :])  # all, if last is None
         return Ragged.of(pieces)
 
 

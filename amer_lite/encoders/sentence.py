@@ -55,7 +55,7 @@ class SentenceEncoder:
         self._model = _load(str(name), str(device), trust_remote_code)
         tokenizer = getattr(self._model.tokenizer, "backend_tokenizer", None)
         rules = tokenizer.to_str() if tokenizer else repr(self._model.tokenizer)
-        self.fingerprint = fingerprint(self._model, rules)  # before encoding, which changes it
+        self.fingerprint = fingerprint(self._model, rules)  # first: encoding changes them
         self.dim: int = self._model.encode("x", show_progress_bar=False).shape[0]
         self._cache = cache
 
