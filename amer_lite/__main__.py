@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from amer_lite.commands.config import read  # not for --help
 
     try:
-        config = read(path, dict(changes))
+        config = read(path, changes)
         module = import_module(f"amer_lite.commands.{'task' if name == 'audit' else name}")
         report = getattr(module, name)(config, **options)
     except (ValueError, OSError, ImportError) as error:
@@ -46,9 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=summary, description=summary)
         command.add_argument("config", help="a TOML file that describes the run")
         said, place = "change one value; may stand several times", "SECTION.FIELD=VALUE"
-        command.add_argument(
-            "--set", metavar=place, type=_change, action="append", default=[], help=said
-        )
+        command.add_argument("--set", metavar=place, action="append", default=[], help=said)
         if name == "retrieve":
             said = "search with the document encoder itself"
             command.add_argument("--untrained", action="store_true", help=said)
@@ -56,13 +54,6 @@ def _parser() -> argparse.ArgumentParser:
             said = "another .trec file, its .qrels beside it"
             command.add_argument("--against", metavar="RUN", help=said)
     return parser
-
-
-def _change(text: str) -> tuple[str, str]:
-    place, equals, value = text.partition("=")
-    if not place or not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} is not SECTION.FIELD=VALUE")
-    return place, value
 
 
 if __name__ == "__main__":

@@ -64,22 +64,22 @@ def test_a_slip_is_named(old: str, new: str, message: str, good: Path) -> None:
 
 
 def test_values_can_be_changed_from_outside(good: Path) -> None:
-    config = read(good, {"train.epochs": "7", "folder": "a/b", "lora.targets": '["k_proj"]'})
+    config = read(good, ["train.epochs=7", "folder=a/b", 'lora.targets=["k_proj"]'])
     assert (config.train.epochs, config.folder) == (7, "a/b")
     assert config.lora is not None and config.lora.targets == ("k_proj",)
     with pytest.raises(ValueError, match=r"epochs = 'many'(.|\n)*retrieve.k = 'few'"):  # both
-        read(good, {"train.epochs": "many", "retrieve.k": "few"})
+        read(good, ["train.epochs=many", "retrieve.k=few"])
     with pytest.raises(ValueError, match="folder is a value, not a section"):
-        read(good, {"folder.name": "x"})
+        read(good, ["folder.name=x"])
 
 
 def test_steps_are_counted_from_epochs_and_tau_is_that_of_training(good: Path) -> None:
-    changes = {"train.epochs": "3", "train.evaluations": "4", "train.batch_size": "8"}
+    changes = ["train.epochs=3", "train.evaluations=4", "train.batch_size=8"]
     recipe = read(good, changes).train.recipe(20)
     assert (recipe.steps, recipe.evaluate_every, recipe.batch_size, recipe.m) == (6, 2, 8, 2)
     words = CONFIGS / "words.toml"  # whose merge is the mixture
-    assert read(words, {"train.temperature": "0.03"}).tau == 0.03
-    assert read(words, {"retrieve.merge": "rrf"}).tau is None
+    assert read(words, ["train.temperature=0.03"]).tau == 0.03
+    assert read(words, ["retrieve.merge=rrf"]).tau is None
 
 
 def test_choices_are_those_of_the_library() -> None:
@@ -94,7 +94,7 @@ def test_choices_are_those_of_the_library() -> None:
     [
         ("--help", 0, "audit"),
         ("--version", 0, "amer-lite "),
-        ("train CONFIG --set epochs", 2, "'epochs' is not SECTION.FIELD=VALUE"),
+        ("train CONFIG --set epochs", 2, "epochs: is not SECTION.FIELD=VALUE"),
         ("train CONFIG --set data.sett=wordnet", 2, "data.sett = 'wordnet'"),
         ("train nowhere.toml", 2, "nowhere.toml"),
     ],

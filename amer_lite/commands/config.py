@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -169,8 +169,8 @@ class Config(Section):
         return self.model_dump(mode="json", include=set(names))
 
 
-def read(path: str | Path, changes: Mapping[str, str] | None = None) -> Config:
-    """The run that a TOML file describes; ``changes``, such as ``{"train.epochs": "3"}``, win.
+def read(path: str | Path, changes: Iterable[str] = ()) -> Config:
+    """The run that a TOML file describes; ``changes``, such as ``train.epochs=3``, win.
 
     ValueError names every field that is missing, unknown, or of a wrong type or value.
     """
@@ -178,8 +178,8 @@ def read(path: str | Path, changes: Mapping[str, str] | None = None) -> Config:
         tables = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:  # of TOML, or of UTF-8
         raise ValueError(f"{path}: not TOML: {error}") from error
-    for place, text in (changes or {}).items():
-        _change(tables, place, text)
+    for change in changes:
+        _apply(change, tables)
     try:  # as JSON, where a strict tuple may be written as a list
         return Config.model_validate_json(json.dumps(tables, default=str), strict=True)
     except ValidationError as error:
@@ -187,7 +187,10 @@ def read(path: str | Path, changes: Mapping[str, str] | None = None) -> Config:
         raise ValueError(f"{path}:\n  {slips}") from error
 
 
-def _change(tables: dict[str, Any], place: str, text: str) -> None:
+def _apply(change: str, tables: dict[str, Any]) -> None:
+    place, equals, text = change.partition("=")
+    if not place or not equals:
+        raise ValueError(f"--set {change}: is not SECTION.FIELD=VALUE")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from amer_lite.encoders.cache import Cache, Ragged, encode_cached
 from amer_lite.encoders.hub import fingerprint, open_model, packaged, quiet
@@ -177,13 +176,9 @@ class PromptEncoder:
                 output_hidden_states=True,
                 use_cache=False,
             )
-            layers = [_scaled(out.hidden_states[layer]) for layer in self.layers]
-            states = torch.cat(layers, dim=-1).cpu()  # (B, L, dim)
+            raw = [out.hidden_states[layer].float() for layer in self.layers]
+            scaled = [one * torch.rsqrt(one.square().mean(-1, keepdim=True) + 1e-12) for one in raw]
+            states = torch.cat(scaled, dim=-1).cpu()  # (B, L, dim)
             for row, own in zip(states.numpy(), mask.numpy(), strict=True):
                 pieces.append(row[own][-(self.last or 0) :])  # all, if last is None
         return Ragged.of(pieces)
-
-
-def _scaled(states: Tensor) -> Tensor:
-    states = states.float()
-    return states * torch.rsqrt(states.square().mean(-1, keepdim=True) + 1e-12)
