@@ -7,8 +7,6 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from pathlib import Path
-from typing import Any
 
 import amer_lite
 
@@ -28,10 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from amer_lite.commands.config import read  # not for --help
 
     try:
-        config = read(path, dict(changes))
+        config = read(path, changes)
         module = import_module(f"amer_lite.commands.{'task' if name == 'audit' else name}")
         report = getattr(module, name)(config, **options)
-    except (ValueError, OSError, ModuleNotFoundError) as error:
+    except (ValueError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     report, good = report if name == "audit" else (report, True)
@@ -41,18 +39,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    as_module = Path(sys.argv[0]).name == "__main__.py"
-    program = "python -m amer_lite" if as_module else "amer-lite"
-    parser = argparse.ArgumentParser(program, description=__doc__)
-    version = f"amer-lite {amer_lite.__version__}"
-    parser.add_argument("--version", action="version", version=version)
+    parser = argparse.ArgumentParser("amer-lite", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {amer_lite.__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary)
         command.add_argument("config", help="a TOML file that describes the run")
-        said = "change one value of the config; may stand several times"
-        place: dict[str, Any] = {"metavar": "SECTION.FIELD=VALUE", "type": _change}
-        command.add_argument("--set", action="append", default=[], help=said, **place)
+        said, place = "change one value; may stand several times", "SECTION.FIELD=VALUE"
+        command.add_argument("--set", metavar=place, action="append", default=[], help=said)
         if name == "retrieve":
             said = "search with the document encoder itself"
             command.add_argument("--untrained", action="store_true", help=said)
@@ -60,13 +54,6 @@ def _parser() -> argparse.ArgumentParser:
             said = "another .trec file, its .qrels beside it"
             command.add_argument("--against", metavar="RUN", help=said)
     return parser
-
-
-def _change(text: str) -> tuple[str, str]:
-    place, equals, value = text.partition("=")
-    if not place or not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} is not SECTION.FIELD=VALUE")
-    return place, value
 
 
 if __name__ == "__main__":

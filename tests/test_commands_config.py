@@ -9,7 +9,6 @@ from typing import get_type_hints
 
 import pytest
 
-from amer_lite.__main__ import main
 from amer_lite.commands.config import Retrieval, read
 from amer_lite.model.amer import AMER
 from amer_lite.search.retrieve import Merge
@@ -39,35 +38,21 @@ def good(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("m = 2", "m = 0", r"train.*m"),
         ("epochs = 1", "", "train.epochs: .*required"),
         ("epochs = 1", "epochs = 0", "train.epochs = 0: .*greater than 0"),
-        ("epochs = 1", "epochs = 1.5", "train.epochs = 1.5: .*integer"),
-        (
-            "epochs = 1",
-            "epoch = 1",
-            "train.epochs: .*required(.|\n)*train.epoch = 1: no such field",
-        ),
+        ("epochs = 1", "epoch = 1", "epochs: .*required(.|\n)*train.epoch = 1: no such field"),
         ("epochs = 1", "epochs = 1\nsteps = 5", "train.steps = 5: no such field"),
         ("m = 2", "m = true", "train.m = True: .*integer"),
         ("m = 2", 'm = 2\nfeedback = "x"', "train.feedback = 'x': .*'predicted', 'gold'"),
         ("m = 2", "m = 2\nnegatives = 1", "train: negatives are drawn from a pool"),
-        ("[lora]", "[lora]\nrank = 0", "lora.rank = 0: .*greater than 0"),
-        ("[lora]", '[lora]\ntargets = ["q", 1]', "lora.targets.1 = 1: .*string"),
-        ("[lora]", '[lora]\ntargets = "q"', "lora.targets = 'q'"),
-        ("[lora]", "", r"give \[lora\] or \[states\], not both and not neither"),
         ("[lora]", "[lora]\n[states]\nlayers = [1]", r"give \[lora\] or \[states\], not both"),
-        ("[lora]", "[states]", "states.layers: .*required"),
         ("[lm]", '[lm]\nprompt = "x"', "lm.prompt = 'x': .*query"),
         ("[lm]", "[model]", "lm: .*required(.|\n)*model: no such field"),
         ('"wordnet"', '"squad"', "data.set = 'squad': .*'wordnet', 'files'"),
         ('"wordnet"', '"files"', "data: .*need a file"),
         ('"wordnet"', '"files"\nqueries = "q"', "data: set 'files' needs a corpus"),
-        ('folder = "x"', "folder = 1", "folder = 1: .*string"),
         ('folder = "x"', "folder = x", "not TOML: .*line 2"),
-        ("[data]", "[encoder]\nshard = 0\n[data]", "encoder.shard = 0"),
         ("[data]", "[evaluate]\nmetrics=['f1']\n[data]", "evaluate.metrics.0 = 'f1': .*'mrecall'"),
-        ("[retrieve]\nm = 2", "[retrieve]\nm = 2\nmerge = 'x'", "retrieve.merge = 'x'"),
     ],
 )
 def test_a_slip_is_named(old: str, new: str, message: str, good: Path) -> None:
@@ -78,21 +63,22 @@ def test_a_slip_is_named(old: str, new: str, message: str, good: Path) -> None:
 
 
 def test_values_can_be_changed_from_outside(good: Path) -> None:
-    config = read(good, {"train.epochs": "7", "folder": "a/b", "lora.targets": '["k_proj"]'})
+    config = read(good, ["train.epochs=7", "folder=a/b", 'lora.targets=["k_proj"]'])
     assert (config.train.epochs, config.folder) == (7, "a/b")
     assert config.lora is not None and config.lora.targets == ("k_proj",)
-    with pytest.raises(
-        ValueError, match=r"epochs = 'many'(.|\n)*retrieve.k = 'few'"
-    ):  # all of them
-        read(good, {"train.epochs": "many", "retrieve.k": "few"})
+    with pytest.raises(ValueError, match=r"epochs = 'many'(.|\n)*retrieve.k = 'few'"):  # both
+        read(good, ["train.epochs=many", "retrieve.k=few"])
     with pytest.raises(ValueError, match="folder is a value, not a section"):
-        read(good, {"folder.name": "x"})
+        read(good, ["folder.name=x"])
 
 
-def test_a_recipe_counts_steps_from_epochs(good: Path) -> None:
-    changes = {"train.epochs": "3", "train.evaluations": "4", "train.batch_size": "8"}
+def test_steps_are_counted_from_epochs_and_tau_is_that_of_training(good: Path) -> None:
+    changes = ["train.epochs=3", "train.evaluations=4", "train.batch_size=8"]
     recipe = read(good, changes).train.recipe(20)
     assert (recipe.steps, recipe.evaluate_every, recipe.batch_size, recipe.m) == (6, 2, 8, 2)
+    words = CONFIGS / "words.toml"  # whose merge is the mixture
+    assert read(words, ["train.temperature=0.03"]).tau == 0.03
+    assert read(words, ["retrieve.merge=rrf"]).tau is None
 
 
 def test_choices_are_those_of_the_library() -> None:
@@ -104,18 +90,17 @@ def test_choices_are_those_of_the_library() -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "shown"),
     [
-        (["--help"], 0, "audit"),
-        (["--version"], 0, "amer-lite "),
-        (["train", "--help"], 0, "SECTION.FIELD=VALUE"),
-        (["train", "CONFIG", "--set", "epochs"], 2, "'epochs' is not SECTION.FIELD=VALUE"),
-        (["train", "CONFIG", "--set", "data.sett=wordnet"], 2, "data.sett = 'wordnet'"),
-        (["train", "nowhere.toml"], 2, "nowhere.toml"),
+        ("--help", 0, "audit"),
+        ("--version", 0, "amer-lite "),
+        ("train CONFIG --set epochs", 2, "epochs: is not SECTION.FIELD=VALUE"),
+        ("train CONFIG --set data.sett=wordnet", 2, "data.sett = 'wordnet'"),
+        ("train nowhere.toml", 2, "nowhere.toml"),
     ],
 )
 def test_what_the_command_line_says_at_once(
-    arguments: list[str], code: int, shown: str, good: Path
+    arguments: str, code: int, shown: str, good: Path
 ) -> None:
-    asked = [str(good) if word == "CONFIG" else word for word in arguments]
+    asked = [str(good) if word == "CONFIG" else word for word in arguments.split()]
     script = (
         "import sys; from amer_lite.__main__ import main\n"
         f"try: code = main({asked})\n"
@@ -124,18 +109,7 @@ def test_what_the_command_line_says_at_once(
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert run.returncode == code
-    assert shown in run.stdout + run.stderr and "data/configs" not in run.stdout
-
-
-@pytest.mark.parametrize("called", ["/bin/amer-lite", "/lib/amer_lite/__main__.py"])
-def test_the_program_is_called_by_its_name(
-    called: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", [called])
-    with pytest.raises(SystemExit):
-        main(["--help"])
-    name = "amer-lite" if called.endswith("lite") else "python -m amer_lite"
-    assert capsys.readouterr().out.startswith(f"usage: {name} [")
+    assert shown in run.stdout + run.stderr
 
 
 @pytest.mark.parametrize(("name", "m", "epochs"), [("ambigqa", 2, 20), ("qampari", 5, 120)])
@@ -153,10 +127,3 @@ def test_the_full_scale_configs_are_the_published_recipe(name: str, m: int, epoc
     assert recipe.masked and recipe.autocast == "bfloat16"  # put right after publication
     assert recipe.m == config.retrieve.m == m and config.train.epochs == epochs
     assert config.encoder.half and config.encoder.shard == 100_000
-
-
-def test_the_small_config_merges_at_the_temperature_of_training() -> None:
-    config = read(CONFIGS / "words.toml", {"train.temperature": "0.03"})
-    assert config.data.set == "wordnet" and config.lm.name == "SmolLM2-135M-Instruct"
-    assert config.tau == 0.03
-    assert read(CONFIGS / "words.toml", {"retrieve.merge": "rrf"}).tau is None

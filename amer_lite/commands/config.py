@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
-from dataclasses import asdict, field, fields
+from collections.abc import Iterable
+from dataclasses import field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 from pydantic.types import NonNegativeInt, PositiveFloat, PositiveInt
 
 from amer_lite.training.config import TrainConfig
 
-_KNOWN = ConfigDict(extra="forbid")
 _Dropout = Annotated[float, Field(ge=0, lt=1)]
 _Some = Field(min_length=1)
 
 
-@dataclass(frozen=True, kw_only=True, config=_KNOWN)
-class Data:
+class Section(BaseModel):
+    """A table of the file; a field that it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Data(Section):
     """Which questions and which passages.
 
     Attributes:
@@ -51,45 +55,28 @@ class Data:
         return self
 
 
-@dataclass(frozen=True, kw_only=True, config=_KNOWN)
-class Encoder:
-    """The frozen document encoder, and the shards that it fills.
+class Encoder(Section):
+    """The frozen document encoder, and the shards that it fills."""
 
-    Attributes:
-        name, trust_remote_code: see :class:`amer_lite.encoders.sentence.SentenceEncoder`.
-        query_prompt: put before a query where the encoder itself searches.
-        batch_size: passages per forward pass.
-        autocast: compute in bfloat16.
-        shard: passages per shard, the unit that a killed run repeats.
-        half: keep float16, half the disk.
-    """
-
-    name: str = "all-MiniLM-L6-v2"
-    query_prompt: str = ""
-    trust_remote_code: bool = False
-    batch_size: PositiveInt = 64
-    autocast: bool = False
-    shard: PositiveInt = 100_000
-    half: bool = False
+    name: str = "all-MiniLM-L6-v2"  #: as `SentenceEncoder` opens it
+    query_prompt: str = ""  #: put before a query where the encoder itself searches
+    trust_remote_code: bool = False  #: let a model from the hub run its own code
+    batch_size: PositiveInt = 64  #: passages per forward pass
+    autocast: bool = False  #: compute in bfloat16
+    shard: PositiveInt = 100_000  #: passages per shard, the unit that a killed run repeats
+    half: bool = False  #: keep float16, half the disk
 
 
-@dataclass(frozen=True, kw_only=True, config=_KNOWN)
-class LM:
-    """The language model that reads the query.
+class LM(Section):
+    """The language model that reads the query."""
 
-    Attributes:
-        name: see :func:`amer_lite.encoders.prompt.open_lm`.
-        prompt: with the place ``{query}``, once.
-        chat: put the prompt into the model's chat template.
-    """
-
-    name: str = "SmolLM2-135M-Instruct"
+    name: str = "SmolLM2-135M-Instruct"  #: as :func:`amer_lite.encoders.prompt.open_lm` opens it
+    #: with the place ``{query}``, once
     prompt: Annotated[str, Field(pattern=r"\{query\}")] = 'The noun "{query}" has several meanings:'
-    chat: bool = False
+    chat: bool = False  #: put the prompt into the model's chat template
 
 
-@dataclass(frozen=True, kw_only=True, config=_KNOWN)
-class Adapters:
+class Adapters(Section):
     """Train the language model with LoRA (see `LoRA`)."""
 
     rank: PositiveInt = 16
@@ -98,8 +85,7 @@ class Adapters:
     targets: Annotated[tuple[str, ...], _Some] = ("q_proj", "v_proj")
 
 
-@dataclass(frozen=True, kw_only=True, config=_KNOWN)
-class States:
+class States(Section):
     """Train a small decoder (see `DecoderConfig`) over frozen states (see `PromptEncoder`)."""
 
     layers: Annotated[tuple[PositiveInt, ...], _Some]
@@ -110,23 +96,16 @@ class States:
     dropout: _Dropout = 0.1
 
 
-@dataclass(frozen=True, kw_only=True, config=_KNOWN)
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Training(TrainConfig):
-    """How to train: the fields of `TrainConfig` but ``steps`` and ``evaluate_every``, and these.
-
-    Attributes:
-        epochs: passes over the training questions, from which ``steps`` follows.
-        evaluations: retrievals on dev, evenly spread; each is also a checkpoint.
-        pool: passages drawn from the corpus, of which ``negatives`` are drawn.
-        k: depth of the retrieval on dev, whose Recall@k chooses the checkpoint.
-    """
+    """How to train: the fields of `TrainConfig` but ``steps`` and ``evaluate_every``, and these."""
 
     steps: int = field(default=1, init=False)
     evaluate_every: int = field(default=1, init=False)
-    epochs: PositiveInt
-    evaluations: PositiveInt = 10
-    pool: NonNegativeInt = 0
-    k: PositiveInt = 100
+    epochs: PositiveInt  #: passes over the training questions, from which ``steps`` follows
+    evaluations: PositiveInt = 10  #: retrievals on dev, evenly spread; each is also a checkpoint
+    pool: NonNegativeInt = 0  #: passages drawn from the corpus, of which ``negatives`` are drawn
+    k: PositiveInt = 100  #: of the Recall@k on dev that chooses the checkpoint
 
     @model_validator(mode="after")
     def _drawn(self) -> Training:
@@ -137,13 +116,12 @@ class Training(TrainConfig):
     def recipe(self, questions: int) -> TrainConfig:
         """The same for so many questions, with ``steps`` and ``evaluate_every``."""
         steps = self.epochs * max(1, questions // self.batch_size)
-        counts = {"steps": steps, "evaluate_every": -(-steps // self.evaluations)}
         given = {one.name: getattr(self, one.name) for one in fields(TrainConfig)}
-        return TrainConfig(**{**given, **counts})
+        counts = {"steps": steps, "evaluate_every": -(-steps // self.evaluations)}
+        return TrainConfig(**given | counts)
 
 
-@dataclass(frozen=True, kw_only=True, config=_KNOWN)
-class Retrieval:
+class Retrieval(Section):
     """How to search ``split``; the others are those of `amer_lite.search.retrieve.retrieve`."""
 
     m: PositiveInt
@@ -153,8 +131,7 @@ class Retrieval:
     split: str = "test"
 
 
-@dataclass(frozen=True, kw_only=True, config=_KNOWN)
-class Evaluation:
+class Evaluation(Section):
     """What to measure: each of ``metrics`` at each of ``at``, with 95 % bootstrap intervals."""
 
     metrics: tuple[Literal["mrecall", "recall", "precision", "ndcg"], ...] = ("mrecall", "recall")
@@ -163,16 +140,10 @@ class Evaluation:
     seed: NonNegativeInt = 0
 
 
-@dataclass(frozen=True, kw_only=True, config=_KNOWN)
-class Config:
-    """A whole run.
+class Config(Section):
+    """A whole run, with ``lora`` or ``states``."""
 
-    Attributes:
-        folder: of everything that the commands write.
-        lora, states: exactly one of them.
-    """
-
-    folder: str
+    folder: str  #: of everything that the commands write
     data: Data
     lm: LM
     train: Training
@@ -195,30 +166,31 @@ class Config:
 
     def sections(self, *names: str) -> dict[str, Any]:
         """Sections as JSON has them, to be compared with those of an earlier command."""
-        return {name: json.loads(json.dumps(asdict(self)[name])) for name in names}
+        return self.model_dump(mode="json", include=set(names))
 
 
-def read(path: str | Path, changes: Mapping[str, str] | None = None) -> Config:
-    """The run that a TOML file describes; ``changes``, such as ``{"train.epochs": "3"}``, win.
+def read(path: str | Path, changes: Iterable[str] = ()) -> Config:
+    """The run that a TOML file describes; ``changes``, such as ``train.epochs=3``, win.
 
-    Raises:
-        OSError: the file cannot be read.
-        ValueError: not TOML; or every field that is missing, unknown, or of a wrong type or value.
+    ValueError names every field that is missing, unknown, or of a wrong type or value.
     """
     try:
         tables = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # of TOML, or of UTF-8
         raise ValueError(f"{path}: not TOML: {error}") from error
-    for place, text in (changes or {}).items():
-        _change(tables, place, text)
+    for change in changes:
+        _apply(change, tables)
     try:  # as JSON, where a strict tuple may be written as a list
-        return TypeAdapter(Config).validate_json(json.dumps(tables, default=str), strict=True)
+        return Config.model_validate_json(json.dumps(tables, default=str), strict=True)
     except ValidationError as error:
         slips = "\n  ".join(map(_in_words, error.errors()))
         raise ValueError(f"{path}:\n  {slips}") from error
 
 
-def _change(tables: dict[str, Any], place: str, text: str) -> None:
+def _apply(change: str, tables: dict[str, Any]) -> None:
+    place, equals, text = change.partition("=")
+    if not place or not equals:
+        raise ValueError(f"--set {change}: is not SECTION.FIELD=VALUE")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -235,5 +207,6 @@ def _in_words(slip: Any) -> str:
     """Where a value stands, the value, and what is wrong with it."""
     place = ".".join(map(str, slip["loc"]))
     value = f" = {slip['input']!r}" if isinstance(slip["input"], str | int | float | list) else ""
-    said = slip["msg"].replace("Unexpected keyword argument", "no such field")
-    return f"{place}{value}: {said.removeprefix('Value error, ')}".removeprefix(": ")
+    unknown = slip["type"] in ("extra_forbidden", "unexpected_keyword_argument")
+    said = "no such field" if unknown else slip["msg"].removeprefix("Value error, ")
+    return f"{place}{value}: {said}".removeprefix(": ")

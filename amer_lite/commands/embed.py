@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from datetime import timedelta
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 
@@ -15,9 +15,7 @@ from tqdm import tqdm
 
 from amer_lite.commands import stages, task
 from amer_lite.commands.config import Config, Encoder
-from amer_lite.commands.corpus import plain
-from amer_lite.commands.task import Rankings
-from amer_lite.datasets.files import Document
+from amer_lite.commands.task import Rankings, plain
 from amer_lite.datasets.types import Example
 from amer_lite.encoders.sentence import SentenceEncoder
 from amer_lite.search.shards import ShardIndex, shard_settings, write_shard
@@ -26,14 +24,10 @@ from amer_lite.search.shards import ShardIndex, shard_settings, write_shard
 def embed(config: Config) -> str:
     """Write what is missing of ``<folder>/embeddings``; returns what there is now in words.
 
-    Under ``accelerate launch`` every process takes every so many-th shard.
-
-    Raises:
-        FileNotFoundError, ValueError: bad passages (file and line are named), an id that stands
-            twice, or a folder with shards of another encoder or corpus.
+    Under ``accelerate launch`` the processes share out the shards.
     """
     passages, settings, processes = task.load(config).passages(), config.encoder, accelerator()
-    encoder = open_encoder(settings, processes.device)
+    encoder = _opened(settings, processes.device)
     folder = Path(config.folder) / "embeddings"
     names: list[str] = []
     written = 0
@@ -42,12 +36,11 @@ def embed(config: Config) -> str:
         names.append(f"{number:05d}")
         if number % processes.num_processes != processes.process_index:
             continue
-        shard = folder / names[-1]
-        made_from = {**config.sections("encoder"), "passages": _digest(part)}
+        shard, content = folder / names[-1], "".join(f"{one.id}\0{plain(one)}\0" for one in part)
+        made_from = config.sections("encoder") | {"passages": sha256(content.encode()).hexdigest()}
         if (old := shard_settings(shard)) is None:
-            texts = [plain(passage) for passage in part]
             with torch.autocast(processes.device.type, torch.bfloat16, enabled=settings.autocast):
-                vectors = encoder.embed(texts, settings.batch_size, progress=False)
+                vectors = encoder.embed([*map(plain, part)], settings.batch_size, progress=False)
             vectors = vectors.astype(np.float16 if settings.half else np.float32)
             write_shard(shard, vectors, [passage.id for passage in part], made_from)
             written += 1
@@ -73,20 +66,14 @@ def accelerator() -> Accelerator:
     return Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[patience])
 
 
-def open_encoder(settings: Encoder, device: torch.device) -> SentenceEncoder:
-    """The document encoder, without a cache of its own."""
-    trust = settings.trust_remote_code
-    return SentenceEncoder(settings.name, device=device, cache=False, trust_remote_code=trust)
-
-
 def nearest(settings: Encoder, index: ShardIndex, examples: Sequence[Example], k: int) -> Rankings:
     """Per question the ids of the ``k`` passages nearest to the encoder's own vector of it."""
     texts = [settings.query_prompt + example.query for example in examples]
-    vectors = open_encoder(settings, accelerator().device).embed(texts, settings.batch_size)
+    vectors = _opened(settings, accelerator().device).embed(texts, settings.batch_size)
     found = index.search(vectors, min(k, len(index))).rows
     return {e.id: [index.ids[row] for row in rows] for e, rows in zip(examples, found, strict=True)}
 
 
-def _digest(part: Sequence[Document]) -> str:
-    content = "".join(f"{passage.id}\0{plain(passage)}\0" for passage in part)
-    return hashlib.sha256(content.encode()).hexdigest()
+def _opened(settings: Encoder, device: torch.device) -> SentenceEncoder:
+    trust = settings.trust_remote_code
+    return SentenceEncoder(settings.name, device=device, cache=False, trust_remote_code=trust)

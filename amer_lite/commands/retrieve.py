@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from amer_lite.commands import stages, task
@@ -17,28 +17,20 @@ from amer_lite.search.retrieve import as_run
 from amer_lite.search.retrieve import retrieve as search
 from amer_lite.search.shards import ShardIndex
 
-Golds = Sequence[Sequence[str]]
-
 
 def retrieve(config: Config, untrained: bool = False) -> str:
     """Write ``<folder>/runs/<split>.trec`` and ``.qrels``; returns in words what was written.
 
-    Args:
-        config: of the run.
-        untrained: search with the document encoder's own vector of the query, the baseline that
-            every training has to beat; the files are then called ``<split>-untrained``.
-
-    Raises:
-        FileNotFoundError, ValueError: `embed` or `train` was not run, or with other settings; a
-            split that is not there.
+    With ``untrained`` the document encoder's own vector of the query searches, the baseline that
+    every training has to beat; the files are then called ``<split>-untrained``.
     """
     stages.require(config, "embed" if untrained else "train")
     device, folder, wanted = accelerator().device, Path(config.folder), config.retrieve
     loaded = task.load(config)
-    if wanted.split not in (splits := loaded.dataset.splits):
-        known = ", ".join(splits)
+    examples = loaded.dataset.splits.get(wanted.split)
+    if examples is None:
+        known = ", ".join(loaded.dataset.splits)
         raise ValueError(f"retrieve.split {wanted.split!r} is unknown; the splits are {known}")
-    examples = splits[wanted.split]
     index = ShardIndex(folder / "embeddings", device=device)
     if untrained:
         name, vectors = f"{wanted.split}-untrained", "the encoder's own vector"
@@ -47,12 +39,9 @@ def retrieve(config: Config, untrained: bool = False) -> str:
         name, vectors = wanted.split, f"{wanted.m} vector(s)"
         model = AMER.load(folder / "model", device)
         prefix = reader(config.lm, config.states)([example.query for example in examples])
-        merged = search(
-            model, index, prefix, m=wanted.m, k=wanted.k,
-            merge=wanted.merge, depth=wanted.depth, tau=config.tau,
-        )  # fmt: skip
-        run = as_run(merged, index, examples)
-    golds: dict[str, Golds] = {example.id: example.golds for example in examples}
+        how = wanted.model_dump(exclude={"split"})
+        run = as_run(search(model, index, prefix, **how, tau=config.tau), index, examples)
+    golds: Mapping[str, Sequence[Sequence[str]]] = {e.id: e.golds for e in examples}
     if loaded.answers is not None:  # the name stands for all others: an answer not found is missed
         golds = {
             query: [[f"answer-{n}-of-{query}", *docs] for n, docs in enumerate(found, start=1)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,8 +33,8 @@ def noted(folder: str | Path, stage: Stage) -> dict[str, Any]:
 
 def require(config: Config, stage: Stage) -> None:
     """Refuse to go on unless ``stage`` is done, and was done with these settings."""
-    old, new = noted(config.folder, stage)["settings"], config.sections(*_SECTIONS[stage])
-    if changed := differences(old, new):
+    old = noted(config.folder, stage)["settings"]
+    if changed := differences(old, config.sections(*_SECTIONS[stage])):
         raise ValueError(
             f"{config.folder}: `{stage}` was run with other settings: {'; '.join(changed)}. Put "
             f"them back, or give the new ones a folder of their own and run `{stage}` there"
@@ -44,7 +45,6 @@ def differences(old: Any, new: Any, at: str = "") -> list[str]:
     """In words, where two values differ that JSON can hold."""
     if not (isinstance(old, dict) and isinstance(new, dict)):
         return [] if old == new else [f"{at} was {old!r}, is {new!r}"]
-    found = []
-    for name in dict.fromkeys([*old, *new]):
-        found += differences(old.get(name), new.get(name), f"{at}.{name}".lstrip("."))
-    return found
+    names = dict.fromkeys([*old, *new])
+    parts = (differences(old.get(n), new.get(n), f"{at}.{n}".lstrip(".")) for n in names)
+    return [*chain.from_iterable(parts)]

