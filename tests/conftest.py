@@ -9,9 +9,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import pytest
 import torch
+from amer_book.worlds.wordnet_files import Nouns, fetch
 from hypothesis import settings
-
-from amer_lite.datasets.wordnet_files import Nouns, fetch
 
 torch.set_num_threads(1)
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import get_type_hints
 
 import pytest
 
+from amer_lite.__main__ import main
 from amer_lite.commands.config import Retrieval, read
+from amer_lite.datasets.types import Dataset, Example
 from amer_lite.model.amer import AMER
 from amer_lite.search.retrieve import Merge
 from amer_lite.training import config as training
@@ -18,7 +22,7 @@ CONFIGS = Path(__file__).parents[1] / "data" / "configs"
 GOOD = """
 folder = "x"
 [data]
-set = "wordnet"
+set = "own.loader:load"
 [lm]
 [lora]
 [train]
@@ -48,9 +52,10 @@ def good(tmp_path: Path) -> Path:
         ("[lora]", "[lora]\n[states]\nlayers = [1]", r"give \[lora\] or \[states\], not both"),
         ("[lm]", '[lm]\nprompt = "x"', "lm.prompt = 'x': .*query"),
         ("[lm]", "[model]", "lm: .*required(.|\n)*model: no such field"),
-        ('"wordnet"', '"squad"', "data.set = 'squad': .*'wordnet', 'files'"),
-        ('"wordnet"', '"files"', "data: .*need a file"),
-        ('"wordnet"', '"files"\nqueries = "q"', "data: set 'files' needs a corpus"),
+        ('"own.loader:load"', '"squad"', "data.set = 'squad': .*files.*ambigqa"),
+        ('"own.loader:load"', '"files"', "data: .*needs a file"),
+        ('load"', 'load"\nqueries = "q"', "data: a loader of your own has no queries"),
+        ('"own.loader:load"', '"files"\nqueries = "q"', "data: set 'files' needs a corpus"),
         ('folder = "x"', "folder = x", "not TOML: .*line 2"),
         ("[data]", "[evaluate]\nmetrics=['f1']\n[data]", "evaluate.metrics.0 = 'f1': .*'mrecall'"),
     ],
@@ -70,6 +75,31 @@ def test_values_can_be_changed_from_outside(good: Path) -> None:
         read(good, ["train.epochs=many", "retrieve.k=few"])
     with pytest.raises(ValueError, match="folder is a value, not a section"):
         read(good, ["folder.name=x"])
+
+
+@pytest.mark.parametrize(
+    ("loader", "arguments", "said"),
+    [
+        ("own:load", "{text = 'x', splits = ['dev']}", "queries: dev 1"),
+        ("own:load", "{text = 'x', size = 3}", "unexpected keyword argument 'size'"),
+        ("own:read", "{text = 'x'}", "no attribute 'read'"),
+        ("no.own:load", "{text = 'x'}", "No module named 'no'"),
+        ("own:wrong", "{text = 'x'}", "returns no Dataset but <class 'list'>"),
+    ],
+)
+def test_a_loader_of_ones_own(
+    loader: str, arguments: str, said: str, good: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    def load(text: str, splits: Sequence[str] = ("train", "dev")) -> Dataset:
+        return Dataset("own", {"d": text}, {name: [Example(name, name, ["d"])] for name in splits})
+
+    module = SimpleNamespace(load=load, wrong=lambda text: [text])
+    monkeypatch.setitem(sys.modules, "own", module)  # type: ignore[arg-type]
+    change = [f"--set=data.set={loader}", f"--set=data.arguments={arguments}"]
+    code, printed = main(["audit", str(good), *change]), capsys.readouterr()
+    assert said in (printed.err if code else printed.out)
+    assert code in (0, 2) and printed.err.count("\n") == (code == 2)
 
 
 def test_steps_are_counted_from_epochs_and_tau_is_that_of_training(good: Path) -> None:
@@ -93,7 +123,7 @@ def test_choices_are_those_of_the_library() -> None:
         ("--help", 0, "audit"),
         ("--version", 0, "amer-lite "),
         ("train CONFIG --set epochs", 2, "epochs: is not SECTION.FIELD=VALUE"),
-        ("train CONFIG --set data.sett=wordnet", 2, "data.sett = 'wordnet'"),
+        ("train CONFIG --set data.sett=files", 2, "data.sett = 'files'"),
         ("train nowhere.toml", 2, "nowhere.toml"),
     ],
 )

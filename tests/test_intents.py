@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from amer_book.worlds import intents
 from amer_book.worlds.kinds import Synset
+from amer_book.worlds.wordnet_files import Nouns
 
 from amer_lite.datasets.audit import audit
 from amer_lite.datasets.types import Example
-from amer_lite.datasets.wordnet_files import Nouns
 
 BRANCHES = 6
 SMALL: dict[str, Any] = {

@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from amer_book.worlds import kinds
+from amer_book.worlds import kinds, wordnet, wordnet_files
+from amer_book.worlds.wordnet_files import DATA, INDEX, Files, Nouns
 
-from amer_lite.datasets import wordnet, wordnet_files
 from amer_lite.datasets.audit import audit
 from amer_lite.datasets.splits import normalise_text
 from amer_lite.datasets.types import Dataset
-from amer_lite.datasets.wordnet_files import DATA, INDEX, Files, Nouns
 
 # Lemmas to their glosses, most frequent sense first; lemmas with an equal gloss share the synset.
 WORDS = {

@@ -29,27 +29,27 @@ class Data(Section):
     """Which questions and which passages.
 
     Attributes:
-        set: ``wordnet`` (ambiguous nouns; needs no files), or whose format the files have.
-        queries: a file of questions, or one per split.
+        set: whose format the files have; or a loader of your own as ``module:function``, which
+            takes ``arguments`` as keywords and returns a `Dataset`.
+        queries: a file of questions, or one per split. A loader of your own has none.
         corpus: passages as JSONL or TSV, also ``.gz``; a pattern such as ``chunks/*.jsonl.gz``
-            takes all that match. Without it AmbigQA and QAMPARI search their own golds.
+            takes all that match. Without it the corpus of the data set itself is searched.
         least, most: golds of a question that is kept.
-        documents: of ``wordnet``: at most so many definitions.
         seed: of the split, where the files give none.
     """
 
-    set: Literal["wordnet", "files", "ambigqa", "qampari"]
+    set: Annotated[str, Field(pattern=r"^(files|ambigqa|qampari|[\w.]+:\w+)$")]
+    arguments: dict[str, Any] = {}
     queries: str | dict[str, str] = ""
     corpus: str = ""
     least: PositiveInt = 2
     most: PositiveInt = 8
-    documents: PositiveInt | None = None
     seed: int = 0
 
     @model_validator(mode="after")
     def _files(self) -> Data:
-        if (self.set == "wordnet") == bool(self.queries):
-            raise ValueError("set 'wordnet' has no queries; all others need a file of them")
+        if (":" in self.set) == bool(self.queries):
+            raise ValueError("a loader of your own has no queries; every format needs a file")
         if self.set == "files" and not self.corpus:
             raise ValueError("set 'files' needs a corpus")
         return self

@@ -10,12 +10,14 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from importlib import import_module
+from inspect import signature
 from itertools import chain
 from json import dumps
 from pathlib import Path
 
 from amer_lite.commands.config import Config, Data
-from amer_lite.datasets import ambigqa, files, qampari, wordnet
+from amer_lite.datasets import ambigqa, files, qampari
 from amer_lite.datasets.audit import audit as inspect
 from amer_lite.datasets.cleaning import Answers, mentions
 from amer_lite.datasets.files import Document, Query, by_split, read_jsonl, read_lines, validated
@@ -69,21 +71,35 @@ def load(config: Config) -> Task:
     """The task of a config; FileNotFoundError and ValueError name file and line."""
     data, answers, report = config.data, None, ""
     limits = (data.least, data.most)
-    if data.set == "wordnet":
-        dataset = wordnet.load(*limits, data.documents, data.seed)
-    elif data.set == "files":
+    if data.set == "files":
         dataset, report = _files(data)
     elif data.set == "ambigqa":
         dataset, strings, repairs = ambigqa.load(data.queries, *limits, seed=data.seed)
         answers, report = strings if data.corpus else None, str(repairs)
-    else:
+    elif data.set == "qampari":
         pages = _pages(config) if data.corpus else None
         dataset, _, repairs = qampari.load(data.queries, pages, *limits, seed=data.seed)
         report = str(repairs)
+    else:
+        dataset = _own(data)
     if "dev" not in dataset.splits:  # cut from train; questions that are alike stay together
         splits = {**dataset.splits, **split(dataset.splits["train"], DEV, data.seed)}
         dataset = Dataset(dataset.name, dataset.corpus, splits, dataset.source)
     return Task(dataset, answers, report, data.corpus)
+
+
+def _own(data: Data) -> Dataset:
+    """What a user's own loader returns."""
+    module, name = data.set.split(":")
+    try:
+        loader = getattr(import_module(module), name)
+        signature(loader).bind(**data.arguments)
+    except (ImportError, AttributeError, TypeError) as error:
+        raise ValueError(f"data.set = {data.set!r} with {data.arguments}: {error}") from error
+    dataset = loader(**data.arguments)
+    if not isinstance(dataset, Dataset):
+        raise ValueError(f"data.set = {data.set!r}: returns no Dataset but {type(dataset)}")
+    return dataset
 
 
 def _files(data: Data) -> tuple[Dataset, str]:

@@ -22,8 +22,7 @@ from amer_book.records import Ledger, Record
 from amer_book.retrievers import RETRIEVERS, gold_distance, gold_ranks
 from amer_book.runs import parser_of, percent
 from amer_book.strata import independent, quarters, trend
-from amer_book.worlds import intents, kinds
-from amer_lite.datasets import wordnet
+from amer_book.worlds import intents, kinds, wordnet
 from amer_lite.datasets.types import Dataset, Example
 from amer_lite.evaluation import metrics
 

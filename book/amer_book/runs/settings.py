@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 
 from amer_book.strata import quarters
-from amer_book.worlds import debian_tags, intents, kinds
+from amer_book.worlds import debian_tags, intents, kinds, wordnet
 from amer_lite import FaissIndex, Prefix, SentenceEncoder, TrainData
-from amer_lite.datasets import ambigqa, wordnet
+from amer_lite.datasets import ambigqa
 from amer_lite.datasets.splits import split
 from amer_lite.datasets.types import Dataset
 from amer_lite.encoders.prompt import PromptEncoder

@@ -16,8 +16,8 @@ import torch
 from amer_book.records import Ledger, Record, tuned
 from amer_book.runs import parser_of, percent, trained
 from amer_book.runs.settings import Setting, World
+from amer_book.worlds import wordnet
 from amer_lite import AMER, DecoderConfig, evaluator
-from amer_lite.datasets import wordnet
 from amer_lite.evaluation import metrics
 from amer_lite.search.retrieve import Merge
 

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from amer_book.worlds.kinds import hierarchy
+from amer_book.worlds.wordnet_files import Nouns, fetch
 from amer_lite.datasets.splits import FRACTIONS, split
 from amer_lite.datasets.types import Dataset, Example
-from amer_lite.datasets.wordnet_files import Nouns, fetch
 
 SPREADS = ("near", "random", "far")
 FAMILY = 100  # nouns below the hypernym that makes words near: a bird or a garment, not a thing

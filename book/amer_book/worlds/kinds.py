@@ -12,10 +12,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from amer_book.worlds.wordnet import over_golds
+from amer_book.worlds.wordnet_files import Nouns, fetch
 from amer_lite.datasets.splits import FRACTIONS
 from amer_lite.datasets.types import Dataset
-from amer_lite.datasets.wordnet import over_golds
-from amer_lite.datasets.wordnet_files import Nouns, fetch
 
 
 def load(

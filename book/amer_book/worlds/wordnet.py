@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from amer_book.worlds.wordnet_files import Nouns, fetch
 from amer_lite.datasets.splits import FRACTIONS, split
 from amer_lite.datasets.types import Dataset, Example
-from amer_lite.datasets.wordnet_files import Nouns, fetch
 
 
 def load(
