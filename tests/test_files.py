@@ -39,8 +39,8 @@ def test_documents_and_queries(corpus: Path, tmp_path: Path) -> None:
         {"query": "turn", "golds": [["d3", "d1"], "d2"], "split": "test"},
     ]
     queries = jsonl(tmp_path / "q.jsonl", rows)
-    dataset = files.load(corpus, queries, name="mine")
-    assert (dataset.name, dataset.source) == ("mine", "corpus.jsonl, q.jsonl")
+    dataset = files.load(corpus, queries)
+    assert (dataset.name, dataset.source) == ("files", "corpus.jsonl, q.jsonl")
     assert dataset.corpus == {
         "d1": "Bank sloping land",
         "d2": "an institution",
@@ -50,7 +50,7 @@ def test_documents_and_queries(corpus: Path, tmp_path: Path) -> None:
     ids = {name: [e.id for e in part] for name, part in dataset.splits.items()}
     assert ids == {"train": ["bank"], "test": ["q2"]}
     assert dataset.splits["test"][0].golds == (("d3", "d1"), ("d2",))
-    assert files.load(dataset.corpus, queries, name="mine") == dataset
+    assert files.load(dataset.corpus, queries) == dataset
 
 
 def test_a_file_a_split_compressed_and_with_a_mark(corpus: Path, tmp_path: Path) -> None:

@@ -6,11 +6,12 @@ one document as two golds, white space that only golds have, documents that answ
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
-from amer_lite.datasets.report import Finding, Report
+from amer_lite.datasets.report import Cases, Finding, Report
 from amer_lite.datasets.splits import groups, normalise_text, split
 from amer_lite.datasets.types import Dataset, Example
 
@@ -25,11 +26,9 @@ class Loaded(NamedTuple):
     report: Report
 
 
-@dataclass(frozen=True)
-class Question:
+class Asked(NamedTuple):
     """A question as it stands in its file, with any repetitions."""
 
-    where: str  # file and line, in words
     id: str
     text: str
     golds: Sequence[Sequence[str]]
@@ -38,33 +37,30 @@ class Question:
 
 def clean(
     name: str,
-    questions: Mapping[str, Sequence[Question]],
-    parts: Mapping[str, tuple[str, ...]],
+    questions: Mapping[str, Sequence[Asked]],
+    texts: Mapping[str, str],
     sizes: tuple[int, float],
-    fractions: Mapping[str, float],
     seed: int,
     source: str,
     passages: Collection[str] = (),
-    repairs: Mapping[str, list[str]] | None = None,
+    repairs: Cases | None = None,
 ) -> Loaded:
     """Repair ``questions`` and make the data set.
 
     The corpus holds ``passages`` and the golds of the questions that were kept, sorted by id. The
-    documents of dropped questions go with them: they would answer kept ones without being golds.
+    documents of dropped questions go: they would answer kept ones without being golds.
 
     Args:
         questions: by split; under the name ``""`` they are shared out by `splits.split`.
-        parts: per document what its text is made of, such as title and body.
+        texts: of documents by id, as they stand in their file.
         sizes: fewest and most golds of a question that is kept; others are ``out_of_range``.
         passages: ids of documents that stay whether they are golds or not.
-        repairs: cases of what the loader itself found, by name.
+        repairs: what the loader itself found.
 
     Returns:
-        with a report of questions read and kept. Its findings, no faults any more, are ``repairs``,
-        those of `separate` and: ``repeated_golds``, one document as two golds of a question;
-        ``repeated_answers``, two answers of the same strings; ``white_space_golds`` and
-        ``white_space_others``, documents whose white space was made plain (a difference between the
-        two would have told golds from the rest).
+        with a report of ``repairs``, what `separate` found, ``repeated_golds`` (a document as two
+        golds), ``repeated_answers`` (of the same strings), ``white_space_golds`` and ``…_others``,
+        made plain (a difference between the two would have told golds from the rest).
 
     Raises:
         ValueError: bad sizes, a question id that stands twice, or a split that is left empty.
@@ -72,79 +68,72 @@ def clean(
     least, most = sizes
     if not 1 <= least <= most:
         raise ValueError(f"{name}: need 1 <= fewest <= most golds, got {least} and {most}")
-    cases: dict[str, list[str]] = {"out_of_range": [], "repeated_golds": [], "repeated_answers": []}
+    cases: Cases = {"out_of_range": [], "repeated_golds": [], "repeated_answers": []}
     splits: dict[str, list[Example]] = {split_name: [] for split_name in questions}
     answers: dict[str, Answers] = {}
     for split_name, asked in questions.items():
-        for question in asked:
-            label = f"{question.id!r} {question.text!r}"
-            golds, shared = distinct_golds(question.golds)
+        for query, text, clusters, strings in asked:
+            label = f"{query!r} {text!r}"
+            golds, shared = distinct_golds(clusters)
             if not least <= len(golds) <= most:
                 cases["out_of_range"].append(f"{label}: {len(golds)} golds")
                 continue
-            if question.id in answers:
-                raise ValueError(f"{question.where}: id {question.id!r} stands twice")
-            if shared:
-                text = " ".join(parts[shared[0]]).strip()
-                cases["repeated_golds"].append(f"{label}: {shared[0]!r} {text[:60]!r}")
-            answers[question.id] = _distinct_answers(question.answers)
-            if len(answers[question.id]) < len(question.answers):
-                cases["repeated_answers"].append(f"{label}: {list(question.answers)!r:.60}")
-            splits[split_name].append(Example(question.id, _plain(question.text), golds))
+            if query in answers:
+                raise ValueError(f"{name}: id {query!r} in {split_name!r} stands twice")
+            for doc in shared[:1]:
+                cases["repeated_golds"].append(f"{label}: {doc!r} {texts[doc][:60]!r}")
+            answers[query] = _distinct_answers(strings)
+            if len(answers[query]) < len(strings):
+                cases["repeated_answers"].append(f"{label}: {list(strings)!r:.60}")
+            splits[split_name].append(Example(query, plain(text), golds))
     kept, dropped = separate(splits)
     if "" in kept:
-        kept = split(kept[""], fractions, seed)
-    examples = [example for part in kept.values() for example in part]
-    golds_kept = {doc for example in examples for doc in example.gold_ids}
-    corpus = {doc: _plain(*parts[doc]) for doc in sorted(golds_kept.union(passages))}
-    odd: dict[bool, list[str]] = {True: [], False: []}
-    for doc in corpus:
-        if any(part != _plain(part) for part in parts[doc]):
-            case = f"{doc!r}: {' + '.join(f'{part[:40]!r}' for part in parts[doc])}"
-            odd[doc in golds_kept].append(case)
-    cases |= {**(repairs or {}), "white_space_golds": odd[True], "white_space_others": odd[False]}
+        kept = split(kept[""], seed=seed)
+    examples = [*chain.from_iterable(kept.values())]
+    used = {doc for example in examples for doc in example.gold_ids}
+    corpus = {doc: plain(texts[doc]) for doc in sorted(used.union(passages))}
+    cases |= {**(repairs or {}), "white_space_golds": [], "white_space_others": []}
+    for doc, text in corpus.items():
+        if text != texts[doc]:
+            kind = "white_space_golds" if doc in used else "white_space_others"
+            cases[kind].append(f"{doc!r}: {texts[doc][:60]!r}")
     counts = {
-        what: {split_name: len(part) for split_name, part in by_split.items()}
-        for what, by_split in (("questions read", questions), ("kept", kept))
+        "questions read": {split_name: len(asked) for split_name, asked in questions.items()},
+        "kept": {split_name: len(part) for split_name, part in kept.items()},
     }
-    findings = {n: Finding.of(found, fault=False) for n, found in (cases | dropped).items()}
-    return Loaded(
-        Dataset(name, corpus, kept, source),
-        {example.id: answers[example.id] for example in examples},
-        Report(name, counts, findings),
-    )
+    findings = {kind: Finding(found, fault=False) for kind, found in (cases | dropped).items()}
+    own = {example.id: answers[example.id] for example in examples}
+    return Loaded(Dataset(name, corpus, kept, source), own, Report(name, counts, findings))
 
 
-def separate(
-    splits: Mapping[str, Sequence[Example]],
-) -> tuple[dict[str, list[Example]], dict[str, list[str]]]:
+def separate(splits: Mapping[str, Sequence[Example]]) -> tuple[dict[str, list[Example]], Cases]:
     """Drop what makes given splits leak, and copies within a split.
 
     Of like examples (see `splits`) only those of the last split stay, so that a published test set
-    keeps its questions. Training comes first, whatever the order; the others stand as given.
+    keeps its questions. Training comes first, whatever the order.
 
     Returns:
-        the splits, and the cases in words: ``repeated_questions`` (equal normalised text and golds,
-        in one split) and ``leaked_questions``. ValueError if nothing is left of a split.
+        the splits, ``leaked_questions`` and ``repeated_questions`` (of equal normalised text and
+        golds). ValueError if nothing is left of a split.
     """
     order = sorted(splits, key=lambda name: name != "train")
     placed = [(name, example) for name in order for example in splits[name]]
-    numbers = groups([example for _, example in placed])
-    home: dict[int, tuple[str, Example]] = {}  # group to its last split and first example there
-    for number, (name, example) in zip(numbers, placed, strict=True):
-        if number not in home or home[number][0] != name:
-            home[number] = (name, example)
+    labels = groups([example for _, example in placed])
+    last = {label: name for label, (name, _) in zip(labels, placed, strict=True)}
+    first: dict[tuple[Hashable, str], Example] = {}
+    for label, (name, example) in zip(labels, placed, strict=True):
+        first.setdefault((label, name), example)
     kept: dict[str, list[Example]] = {name: [] for name in splits}
-    seen: dict[tuple[str, frozenset[str]], Example] = {}
-    cases: dict[str, list[str]] = {"repeated_questions": [], "leaked_questions": []}
-    for number, (name, example) in zip(numbers, placed, strict=True):
-        last, twin = home[number]
+    cases: Cases = {"repeated_questions": [], "leaked_questions": []}
+    seen: dict[Hashable, Example] = {}
+    for label, (name, example) in zip(labels, placed, strict=True):
         key = (normalise_text(example.query), frozenset(example.gold_ids))
-        label = f"{name} {example.id!r} {example.query!r}"
-        if name != last:
-            cases["leaked_questions"].append(f"{label} is like {last} {twin.id!r} {twin.query!r}")
-        elif (first := seen.setdefault(key, example)) is not example:
-            cases["repeated_questions"].append(f"{label} repeats {first.id!r} {first.query!r}")
+        words = f"{name} {example.id!r} {example.query!r}"
+        if name != (home := last[label]):
+            twin = first[label, home]
+            cases["leaked_questions"].append(f"{words} is like {home} {twin.id!r} {twin.query!r}")
+        elif (twin := seen.setdefault(key, example)) is not example:
+            cases["repeated_questions"].append(f"{words} repeats {twin.id!r} {twin.query!r}")
         else:
             kept[name].append(example)
     if empty := [name or "all" for name, part in kept.items() if not part]:
@@ -158,14 +147,14 @@ def distinct_golds(golds: Sequence[Sequence[str]]) -> tuple[list[list[str]], lis
     Such a document stays with its smallest cluster; one that keeps nothing is gone. Else the model
     would be asked to emit the document twice.
     """
-    clusters = [list(dict.fromkeys(answer)) for answer in golds]
+    clusters = [dict.fromkeys(answer) for answer in golds]
     owner: dict[str, int] = {}
     for i in sorted(range(len(clusters)), key=lambda i: len(clusters[i])):
         for doc in clusters[i]:
             owner.setdefault(doc, i)
     kept = [[doc for doc in cluster if owner[doc] == i] for i, cluster in enumerate(clusters)]
-    shared = {doc for i, cluster in enumerate(clusters) for doc in cluster if owner[doc] != i}
-    return [cluster for cluster in kept if cluster], [doc for doc in owner if doc in shared]
+    uses = Counter(chain.from_iterable(clusters))
+    return [*filter(None, kept)], [doc for doc in owner if uses[doc] > 1]
 
 
 def mentions(text: str, aliases: Sequence[str]) -> str | None:
@@ -174,56 +163,18 @@ def mentions(text: str, aliases: Sequence[str]) -> str | None:
     return next((alias for alias in aliases if alias.strip() and words(alias) in padded), None)
 
 
+def plain(text: str) -> str:
+    """``text`` with every white space one space, so that it shows no trace of who prepared it."""
+    return " ".join(text.split())
+
+
 def words(text: str) -> str:
     """``text`` normalised, with a space at both ends: it then contains only whole words."""
     return f" {normalise_text(text)} "
 
 
-def false_negatives(
-    dataset: Dataset, answers: Mapping[str, Answers], sampled: Mapping[str, Sequence[str]]
-) -> tuple[float, Finding]:
-    """How many of the documents taken as negatives hold an answer to their query?
-
-    Strings are compared as in `mentions`; short answers ("2", "the king") also match by accident.
-
-    Args:
-        dataset: its golds are no negatives and are passed over.
-        answers: per query id the answer strings, as the loaders return them.
-        sampled: per query id document ids: a random sample, mined negatives, or a ranking.
-
-    Returns:
-        the share of the negatives that hold an answer, and the cases.
-
-    Raises:
-        ValueError: an unknown query or document, or no negatives at all.
-    """
-    examples = {example.id: example for example in dataset.examples()}
-    cases: list[str] = []
-    total = 0
-    for query, docs in sampled.items():
-        if query not in examples or query not in answers:
-            raise ValueError(f"false_negatives: query {query!r} is not in data set and answers")
-        example, aliases = examples[query], [a for names in answers[query] for a in names]
-        for doc in dict.fromkeys(docs):
-            if doc not in dataset.corpus:
-                raise ValueError(f"false_negatives: {doc!r} of {query!r} is not in the corpus")
-            if doc not in example.gold_ids:
-                total += 1
-                if alias := mentions(dataset.corpus[doc], aliases):
-                    cases.append(f"{query!r} {example.query!r}: {doc!r} holds {alias!r}")
-    if not total:
-        raise ValueError("false_negatives: no negatives; sample documents that are not golds")
-    return len(cases) / total, Finding.of(cases)
-
-
-def _plain(*parts: str) -> str:
-    return " ".join(" ".join(parts).split())
-
-
 def _distinct_answers(answers: Sequence[Sequence[str]]) -> Answers:
     """Answers that differ, as normalised sets of strings; strings and answers of nothing go."""
-    distinct: dict[frozenset[str], tuple[str, ...]] = {}
-    for aliases in answers:
-        named = tuple(dict.fromkeys(alias for alias in aliases if normalise_text(alias)))
-        distinct[frozenset(map(normalise_text, named))] = named
-    return tuple(named for named in distinct.values() if named)
+    named = [tuple(dict.fromkeys(filter(normalise_text, aliases))) for aliases in answers]
+    distinct = {frozenset(map(normalise_text, names)): names for names in named if names}
+    return tuple(distinct.values())

@@ -13,30 +13,16 @@ from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    TypeAdapter,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.aliases import AliasChoices, AliasPath
 
-from amer_lite.datasets.splits import FRACTIONS, split
+from amer_lite.datasets.splits import split
 from amer_lite.datasets.types import Dataset, Example
 
-Files = str | Path | Mapping[str, str | Path]  # one file, or one a split
+Files = str | Path | Mapping[str, str | Path]  # a file, or {split name: file}; .gz is unpacked
 
 
-def _filled(text: str) -> str:
-    if not text.strip():
-        raise ValueError("blank; fill it or drop the record")
-    return text
-
-
-Filled = Annotated[str, AfterValidator(_filled)]
+Filled = Annotated[str, Field(pattern=r"\S")]  # not blank
 Answer = Annotated[
     list[Filled],
     Field(min_length=1),
@@ -51,18 +37,18 @@ class Record(BaseModel):
 
 
 class Document(Record):
-    """A line of a corpus; those of QAMPARI have title and text (``content``) in ``meta``."""
+    """A line of a corpus; those of QAMPARI have title and text in ``meta``."""
 
     id: Filled
-    title: str | None = None
-    text: Filled
+    title: str | None = Field(
+        default=None, validation_alias=AliasChoices("title", AliasPath("meta", "title"))
+    )
+    text: Filled = Field(validation_alias=AliasChoices("text", AliasPath("meta", "content")))
 
-    @model_validator(mode="before")
-    @classmethod
-    def _without_meta(cls, line: Any) -> Any:
-        if isinstance(line, dict) and "text" not in line and isinstance(line.get("meta"), dict):
-            return line | {"title": line["meta"].get("title"), "text": line["meta"].get("content")}
-        return line
+    @property
+    def full(self) -> str:
+        """Title, if there is one, and text."""
+        return f"{self.title} {self.text}" if self.title else self.text
 
 
 class Query(Record):
@@ -75,42 +61,31 @@ class Query(Record):
 
 
 R = TypeVar("R", bound=Record)
-S = TypeVar("S")
 T = TypeVar("T")
 
 
-def load(
-    corpus: str | Path | Mapping[str, str],
-    queries: Files,
-    name: str = "files",
-    fractions: Mapping[str, float] = FRACTIONS,
-    seed: int = 0,
-) -> Dataset:
+def load(corpus: str | Path | Mapping[str, str], queries: Files, seed: int = 0) -> Dataset:
     """A data set from a file of documents and one or more files of queries.
 
     Lines of the corpus: ``{"id": "d1", "text": "…"}``, with a ``"title"`` if there is one, which
     then opens the text. Lines of a query file: ``{"query": "…", "golds": ["d1", ["d2", "d3"]]}``,
     with an ``"id"`` (else q1, q2, … in reading order) and a ``"split"`` if wanted. A gold is a
-    document, or a list of documents of which any will do. Other fields are ignored. Files ending
-    in ``.gz`` are unpacked. Texts are taken as they are: look at them with `audit.audit`.
+    document, or a list of documents of which any will do. Texts are taken as they are: look at them
+    with `audit.audit`.
 
     Args:
-        corpus: path of the documents, or documents that are read already, id to text.
-        queries: path of the queries, or ``{split name: path}``.
-        fractions, seed: see `splits.split`, which is used if the queries name no splits.
+        corpus: a path, or documents that are read already, id to text.
+        seed: of `splits.split`, which is used if the queries name no splits.
 
     Raises:
-        FileNotFoundError: a file is missing.
         ValueError: a line that is not of this format, a gold that is not in the corpus, an id that
             stands twice, a split named by some queries only, or too few queries to split.
     """
     paths = by_split(queries)
     names = [path.name for path in paths.values()]
-    if isinstance(corpus, Mapping):
-        texts, home = corpus, "the corpus"
-    else:
-        texts = {doc: " ".join(filter(None, parts)) for doc, *parts in documents(corpus)}
-        names, home = [Path(corpus).name, *names], str(corpus)
+    if not isinstance(corpus, Mapping):
+        names.insert(0, Path(corpus).name)
+        corpus = {document.id: document.full for document in documents(corpus)}
     splits: dict[str, list[Example]] = {}
     places: dict[str, str] = {}  # of the queries
     for given, path in paths.items():
@@ -124,31 +99,27 @@ def load(
             query = record.id or f"q{len(places) + 1}"
             if query in places:
                 raise ValueError(f"{where}: id {query!r} stands twice; rename or drop one")
-            for doc in chain.from_iterable(record.golds):
-                if doc not in texts:
-                    raise ValueError(
-                        f"{where}: gold {doc!r} is not among the {len(texts):,} documents of "
-                        f"{home}; add the document or drop the gold"
-                    )
+            if lost := [doc for doc in chain.from_iterable(record.golds) if doc not in corpus]:
+                raise ValueError(
+                    f"{where}: gold {lost[0]!r} is not among {len(corpus):,} documents"
+                )
             places[query] = where
             splits.setdefault(given or own, []).append(Example(query, record.query, record.golds))
     if "" in splits and len(splits) > 1:
-        raise ValueError(
-            f"{places[splits[''][0].id]}: no split, but other queries have one; "
-            "give it to all of them or to none"
-        )
-    shared = split(splits[""], fractions, seed) if "" in splits else splits
-    return Dataset(name, texts, shared, ", ".join(names))
+        where = places[splits[""][0].id]
+        raise ValueError(f"{where}: no split; give one to all queries or to none")
+    shared = split(splits[""], seed=seed) if "" in splits else splits
+    return Dataset("files", corpus, shared, ", ".join(names))
 
 
-def documents(path: str | Path) -> Iterator[tuple[str, str, str]]:
-    """Id, title ("" if there is none) and text of each `Document` of a file; ids differ."""
+def documents(path: str | Path) -> Iterator[Document]:
+    """The documents of a file; ids differ."""
     seen: set[str] = set()
     for where, record in read_jsonl(path, Document):
         if record.id in seen:
             raise ValueError(f"{where}: id {record.id!r} stands twice; rename or drop one")
         seen.add(record.id)
-        yield record.id, record.title or "", record.text
+        yield record
 
 
 def by_split(files: Files) -> dict[str, Path]:
@@ -160,29 +131,21 @@ def by_split(files: Files) -> dict[str, Path]:
     return {name: Path(path) for name, path in files.items()}
 
 
-# --- reading --------------------------------------------------------------------------------------
-
-
 def read_jsonl(path: str | Path, kind: type[R]) -> Iterator[tuple[str, R]]:
-    """The records of a JSONL file, each after the place where it stands; blank lines are skipped.
-
-    Raises:
-        FileNotFoundError, ValueError: see `load`.
-    """
+    """The records of a JSONL file after the places where they stand; blank lines are skipped."""
     for number, line in read_lines(Path(path)):
         if not line.isspace():
             where = f"{path}, line {number}"
             yield where, validated(kind.model_validate_json, line, where)
 
 
-def read_json(path: str | Path, kind: type[R]) -> list[tuple[str, R]]:
-    """As `read_jsonl`, of a file that is one JSON array."""
+def read_json(path: str | Path, kind: type[R]) -> list[R]:
+    """The records of a file that is one JSON array."""
     content = "".join(line for _, line in read_lines(Path(path)))
-    rows = validated(TypeAdapter(list[kind]).validate_json, content, str(path))  # type: ignore[valid-type]
-    return [(f"{path}, record {i}", row) for i, row in enumerate(rows, start=1)]
+    return validated(TypeAdapter(list[kind]).validate_json, content, str(path))  # type: ignore[valid-type]
 
 
-def validated(validate: Callable[[S], T], given: S, where: str) -> T:
+def validated(validate: Callable[[Any], T], given: Any, where: str) -> T:
     """What pydantic makes of ``given``; its first three faults in one line, with path and value."""
     try:
         return validate(given)
@@ -198,14 +161,11 @@ def validated(validate: Callable[[S], T], given: S, where: str) -> T:
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Numbers and lines of a UTF-8 file, plain or ``.gz``, read one at a time."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; check the path (now in {Path.cwd()})")
     number = 0
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 yield number, line.decode("utf-8-sig")  # Windows likes to begin with a mark
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}, line {number}: {error}; save the file as UTF-8") from error
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"{path}: not a whole gzip file ({error}); fetch it again") from error
+    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError, zlib.error) as error:
+        needed = "save the file as UTF-8" if isinstance(error, ValueError) else "fetch it again"
+        raise ValueError(f"{path}, line {number}: {error}; {needed}") from error

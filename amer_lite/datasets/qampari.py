@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote
 
-from amer_lite.datasets.cleaning import Loaded, clean, words
-from amer_lite.datasets.cleaning import Question as Asked
+from amer_lite.datasets.cleaning import Asked, Loaded, clean, words
 from amer_lite.datasets.files import Files, Filled, Record, by_split, documents, read_jsonl
-from amer_lite.datasets.splits import FRACTIONS, fingerprint, normalise_text
+from amer_lite.datasets.report import Cases
+from amer_lite.datasets.splits import fingerprint, normalise_text
 
 NOTICE = "QAMPARI, Amouyal et al. 2023, arXiv 2205.12665"
-Parts = dict[str, tuple[str, ...]]
-Pages = Mapping[str, list[tuple[str, str]]]  # normalised title to (passage id, its words)
+Texts = dict[str, str]  # by document id
+Pages = dict[str, list[tuple[str, str]]]  # normalised title to (passage id, its words)
 
 
 class Proof(Record):
@@ -49,8 +48,7 @@ def load(
     files: Files,
     passages: str | Path | None = None,
     min_answers: int = 1,
-    max_answers: int | None = None,
-    fractions: Mapping[str, float] = FRACTIONS,
+    max_answers: float = math.inf,
     seed: int = 0,
 ) -> Loaded:
     """Questions, and per answer the passages that prove it.
@@ -60,50 +58,41 @@ def load(
 
     Without ``passages`` the corpus is the proofs: the title of the page and the proof's text. With
     them a proof stands for the passages of its page that contain it; one that is in none stays a
-    document of its own and is reported, because proofs are shorter than passages, so that length
-    would tell golds from the rest. The ids of the proofs (``pid``) are not used: the same text
-    comes under many.
+    document of its own, among ``proofs_outside`` of the report, because proofs are shorter than
+    passages, so that length would tell golds from the rest. Their ids (``pid``) are not used: the
+    same text comes under many.
 
     Args:
-        files: official JSONL files (also ``.gz``): ``{split name: path}``, or one path, whose
-            questions `splits.split` shares out.
+        files: official JSONL files; `splits.split` shares out a single one.
         passages: a file of `files.Document`, kept in memory: a selection of the 25.9 million.
-        min_answers: fewest answers with a passage of their own, from 1 on. The experiments of
-            arXiv 2511.02770 have 5 to 8.
-
-    Returns:
-        as `cleaning.clean`, with two findings more: ``unproved_answers`` and ``proofs_outside``.
+        min_answers: with a passage of their own. arXiv 2511.02770 has 5 to 8.
 
     Raises:
-        FileNotFoundError: a file is missing.
         ValueError: bad arguments, or a line that is not of the official format.
     """
-    parts: Parts = {}
-    pages: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for doc, title, text in documents(passages) if passages is not None else ():
-        parts[doc] = title, text
-        pages[normalise_text(title)].append((doc, words(text)))
-    own = set(parts)
-    repairs: dict[str, list[str]] = {"unproved_answers": [], "proofs_outside": []}
     paths = by_split(files)
+    names = [path.name for path in paths.values()]
+    texts: Texts = {}
+    pages: Pages = defaultdict(list)
+    repairs: Cases = {"unproved_answers": [], "proofs_outside": []}
+    if passages is not None:
+        names.append(Path(passages).name)
+        for passage in documents(passages):
+            texts[passage.id] = passage.full
+            pages[normalise_text(passage.title or "")].append((passage.id, words(passage.text)))
+    own = set(texts)
     questions = {
-        name: [_clusters(*line, parts, pages, repairs) for line in read_jsonl(path, Question)]
+        name: [_asked(line, texts, pages, repairs) for _, line in read_jsonl(path, Question)]
         for name, path in paths.items()
     }
-    names = [path.name for path in paths.values()]
     if passages is None:
         del repairs["proofs_outside"]
-    else:
-        names.append(Path(passages).name)
-    sizes = (min_answers, math.inf if max_answers is None else max_answers)
-    source = f"{NOTICE}; from {', '.join(names)}"
-    return clean("qampari", questions, parts, sizes, fractions, seed, source, own, repairs)
+    sizes, source = (min_answers, max_answers), f"{NOTICE}; from {', '.join(names)}"
+    return clean("qampari", questions, texts, sizes, seed, source, own, repairs)
 
 
-def _clusters(
-    where: str, question: Question, parts: Parts, pages: Pages, repairs: Mapping[str, list[str]]
-) -> Asked:
-    """The clusters and strings of one line; documents are added to ``parts``."""
+def _asked(question: Question, texts: Texts, pages: Pages, repairs: Cases) -> Asked:
+    """The clusters and strings of one line; documents are added to ``texts``."""
     golds: list[list[str]] = []
     for answer in question.answer_list:
         cluster: list[str] = []
@@ -115,11 +104,11 @@ def _clusters(
             found = [doc for doc, passage in on_page if words(text) in passage]
             if not found:
                 found = [f"p-{fingerprint(f'{title} {text}')}"]
-                parts.setdefault(found[0], (title, text))
+                texts.setdefault(found[0], f"{title} {text}" if title else text)
                 repairs["proofs_outside"].append(f"{question.qid!r}: {title!r} {text[:60]!r}")
             cluster += found
         if not cluster:
             repairs["unproved_answers"].append(f"{question.qid!r}: {answer.answer_text!r}")
         golds += [cluster] if cluster else []
     answers = [[answer.answer_text, *(answer.aliases or ())] for answer in question.answer_list]
-    return Asked(where, question.qid, question.question_text, golds, answers)
+    return Asked(question.qid, question.question_text, golds, answers)

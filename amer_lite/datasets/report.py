@@ -5,25 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-CASES = 5  # that a finding quotes
+Cases = dict[str, list[str]]  # in words, by the name of the finding
 
 
 @dataclass(frozen=True)
 class Finding:
-    """How often something was found, and the first few cases in words.
+    """What was found, case by case in words."""
 
-    Attributes:
-        fault: they falsify an evaluation; False for what is only to be reported.
-    """
+    cases: Sequence[str]
+    fault: bool = True  # it falsifies an evaluation, and is not only to be reported
 
-    count: int
-    examples: tuple[str, ...]
-    fault: bool = True
+    @property
+    def count(self) -> int:
+        return len(self.cases)
 
-    @classmethod
-    def of(cls, cases: Sequence[str], fault: bool = True) -> Finding:
-        """Count all ``cases``, quote the first few."""
-        return cls(len(cases), tuple(cases[:CASES]), fault)
+    @property
+    def examples(self) -> Sequence[str]:
+        """The first few cases."""
+        return self.cases[:5]
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,6 @@ class Report:
 
     @property
     def clean(self) -> bool:
-        """True if there is no fault."""
         return not self.faults
 
     def __str__(self) -> str:

@@ -1,9 +1,8 @@
-"""Leak-safe splits: what is alike never parts.
+"""Leak-safe splits.
 
 A test query is only evidence if nothing like it was trained on. Two examples are *alike* when their
-normalised queries are equal, or when their gold sets overlap with a Jaccard index of at least 0.8
-(a synonym with the same senses, a paraphrase with the same answers). Likeness is closed under
-chains, and a whole group of like examples goes to one split.
+normalised queries are equal, or when their gold sets overlap with a Jaccard index of at least 0.8,
+as those of synonyms do. Likeness is closed under chains; a group of like examples never parts.
 """
 
 from __future__ import annotations
@@ -35,8 +34,7 @@ def _punctuation() -> dict[int, str]:
 def normalise_text(text: str) -> str:
     """``text`` in NFKC, case-folded, every run of punctuation and white space one space.
 
-    Symbols (``+``, ``$``) stay; a text of nothing but punctuation keeps it, so that two different
-    ones do not become equal.
+    Symbols (``+``, ``$``) stay, and so does punctuation in a text of nothing else.
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     return " ".join(folded.translate(_punctuation()).split()) or " ".join(folded.split())
@@ -70,59 +68,44 @@ def overlaps(sets: Iterable[frozenset[str]]) -> list[tuple[frozenset[str], froze
     return [(distinct[i], distinct[j]) for i, j in sorted(pairs)]
 
 
-def groups(examples: Sequence[Example]) -> list[int]:
-    """A group number per example; examples that are alike, even by a chain, share it.
+def groups(examples: Sequence[Example]) -> list[Hashable]:
+    """A label per example; examples that are alike, even by a chain, share it.
 
-    A graph whose nodes are normalised queries and gold sets: an example joins its two, and so does
-    an overlap. Groups are the connected components.
+    An example joins its normalised query and its gold set, and an overlap joins two gold sets.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
+    from scipy.cluster.hierarchy import DisjointSet
 
     sets = [frozenset(example.gold_ids) for example in examples]
     queries = [normalise_text(example.query) for example in examples]
-    nodes: dict[Hashable, int] = {}
-    joined: list[tuple[Hashable, Hashable]] = [*zip(queries, sets, strict=True), *overlaps(sets)]
-    edges = [[nodes.setdefault(end, len(nodes)) for end in pair] for pair in joined]
-    ends = np.array(edges, int).reshape(-1, 2).T
-    graph = coo_array((np.ones(len(edges), np.int8), ends), (len(nodes), len(nodes)))
-    labels = connected_components(graph, directed=False)[1].tolist() if edges else []
-    return [labels[nodes[query]] for query in queries]
+    joined = DisjointSet([*queries, *sets])
+    for one, other in [*zip(queries, sets, strict=True), *overlaps(sets)]:
+        joined.merge(one, other)
+    return [joined[query] for query in queries]
 
 
 def split(
-    examples: Sequence[Example],
-    fractions: Mapping[str, float] = FRACTIONS,
-    seed: int = 0,
+    examples: Sequence[Example], fractions: Mapping[str, float] = FRACTIONS, seed: int = 0
 ) -> dict[str, list[Example]]:
-    """Share ``examples`` out so that like examples (see the module) never part.
+    """Share ``examples`` out, each once and in their order; like ones (see the module) never part.
 
-    The groups are shuffled; each goes to the split that is furthest below its target. Who goes
-    where does not depend on the order of the examples.
-
-    Args:
-        examples: with unique ids.
-        fractions: split to its share, each positive, summing to 1.
-
-    Returns:
-        split to examples, these in the order in which they came; every example exactly once.
+    The groups are shuffled; each goes to the split that is furthest below its share. Who goes where
+    does not depend on the order of the examples.
 
     Raises:
         ValueError: no examples, an id that stands twice, bad fractions, or too few groups to give
             every split one.
     """
     if not examples:
-        raise ValueError("split: no examples; give at least one a split")
+        raise ValueError("split: no examples")
     shares = fractions.values()
     if min(shares, default=0) <= 0 or not math.isclose(sum(shares), 1, abs_tol=1e-9):
         raise ValueError(f"split: fractions must be positive and sum to 1, got {dict(fractions)}")
     query, times = Counter(example.id for example in examples).most_common(1)[0]
     if times > 1:
         raise ValueError(f"split: query id {query!r} stands twice")
-    members: dict[int, list[int]] = defaultdict(list)
-    for i, group in enumerate(groups(examples)):
-        members[group].append(i)
-
+    members: dict[Hashable, list[int]] = defaultdict(list)
+    for i, label in enumerate(groups(examples)):
+        members[label].append(i)
     ordered = sorted(members.values(), key=lambda group: min(examples[i].id for i in group))
     chosen: dict[str, list[int]] = {name: [] for name in fractions}
     for g in np.random.default_rng(seed).permutation(len(ordered)):
@@ -132,8 +115,6 @@ def split(
         )
         chosen[neediest] += ordered[g]
     if empty := [name for name, rows in chosen.items() if not rows]:
-        raise ValueError(
-            f"split: nothing left for {empty}: {len(examples)} examples form {len(ordered)} groups "
-            "that must stay whole; give more examples or larger fractions"
-        )
+        whole = f"{len(examples)} examples form {len(ordered)} groups that must stay whole"
+        raise ValueError(f"split: nothing left for {empty}: {whole}")
     return {name: [examples[i] for i in sorted(rows)] for name, rows in chosen.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -11,18 +12,14 @@ from itertools import chain
 class Example:
     """One query with the unordered set of its gold documents.
 
-    Attributes:
-        id: unique within its data set.
-        query: the text.
-        golds: answers: a document id, or several of which any proves it (QAMPARI). Kept as one
-            tuple per answer in first-seen order. Repeated ids and answers are dropped: a model must
-            never be asked to emit one document twice.
+    A gold is an answer: a document, or several of which any proves it (QAMPARI). Repeated documents
+    and answers are dropped: a model must never be asked to emit one document twice.
 
     Raises:
         ValueError: empty id or query, no golds, or an empty answer.
     """
 
-    id: str
+    id: str  # unique within its data set
     query: str
     golds: tuple[tuple[str, ...], ...]
 
@@ -62,23 +59,16 @@ class Dataset:
     source: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
-        for doc, text in self.corpus.items():
-            if not text.strip():
-                raise ValueError(f"{self.name}: document {doc!r} has an empty text")
-        seen: set[str] = set()
+        if blank := [doc for doc, text in self.corpus.items() if not text.strip()]:
+            raise ValueError(f"{self.name}: document {blank[0]!r} has an empty text")
+        for query, times in Counter(example.id for example in self.examples()).items():
+            if times > 1:
+                raise ValueError(f"{self.name}: query id {query!r} stands twice")
         for example in self.examples():
-            if example.id in seen:
-                raise ValueError(f"{self.name}: query id {example.id!r} stands twice")
-            seen.add(example.id)
-            for doc in example.gold_ids:
-                if doc not in self.corpus:
-                    raise ValueError(
-                        f"{self.name}: gold {doc!r} of query {example.id!r} is not among the "
-                        f"{len(self.corpus)} documents of the corpus"
-                    )
+            if lost := [doc for doc in example.gold_ids if doc not in self.corpus]:
+                raise ValueError(f"{self.name}: gold {lost[0]!r} of {example.id!r} is no document")
 
     def examples(self) -> Iterator[Example]:
-        """All examples of all splits, in order."""
         return chain.from_iterable(self.splits.values())
 
 
@@ -95,5 +85,5 @@ class Run:
     def __post_init__(self) -> None:
         for query, ranking in self.rankings.items():
             if len(set(ranking)) != len(ranking):
-                twice = next(doc for doc in ranking if list(ranking).count(doc) > 1)
+                twice = Counter(ranking).most_common(1)[0][0]
                 raise ValueError(f"Run: query {query!r} ranks document {twice!r} more than once")
