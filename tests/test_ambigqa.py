@@ -14,8 +14,7 @@ import pytest
 from amer_lite.datasets import ambigqa
 from amer_lite.datasets.audit import audit
 from amer_lite.datasets.cleaning import Loaded, mentions, separate
-from amer_lite.datasets.types import Example, Run
-from amer_lite.evaluation.metrics import mrecall
+from amer_lite.datasets.types import Example
 
 REAL = Path(__file__).parents[2] / "shared/data/ambigqa"
 
@@ -73,18 +72,14 @@ def texts(loaded: Loaded) -> dict[str, list[str]]:
 
 def test_the_longest_annotation_is_read(tmp_path: Path) -> None:
     loaded = load(tmp_path, {"train": TRAIN, "dev": DEV})
-    assert {n: [e.id for e in part] for n, part in loaded.dataset.splits.items()} == {
-        "train": ["a", "b", "c"],
-        "dev": ["d", "e"],
-    }
+    ids = {name: [e.id for e in part] for name, part in loaded.dataset.splits.items()}
+    assert ids == {"train": ["a", "b", "c"], "dev": ["d", "e"]}
     assert texts(loaded)["a"] == [f"{q} {a[0]}" for q, a in pairs("ring", 3)]
     assert texts(loaded)["b"] == [f"{q} {a[0]}" for q, a in pairs("lamp", 2)]  # the first of equals
     assert loaded.dataset.splits["train"][1].query == "When was the lamp?"
     assert len(loaded.dataset.corpus) == 3 + 2 + 2 + 8 + 2
-    assert loaded.report.counts == {
-        "questions read": {"train": 5, "dev": 2},
-        "kept": {"train": 3, "dev": 2},
-    }
+    assert loaded.report.counts["questions read"] == {"train": 5, "dev": 2}
+    assert loaded.report.counts["kept"] == {"train": 3, "dev": 2}
     assert loaded.report["out_of_range"].count == 2  # nine pairs, and none
     assert "CC BY-SA 3.0" in loaded.dataset.source
     assert str(tmp_path) not in loaded.dataset.source
@@ -123,11 +118,6 @@ TRAPS: dict[str, tuple[list[Row], dict[str, int], str]] = {
         {"leaked_questions": 1},
         "train 'x' 'when was the SEA' is like dev 'd' 'When was the sea?'",
     ),
-    "pairs of test in train": (
-        [row("x", "When did the tide come?", pairs("sea", 7))],
-        {"leaked_questions": 1},
-        "train 'x' 'When did the tide come?' is like dev 'd'",
-    ),
     "test in train by a chain": (
         [
             row("x", "When was the ocean?", pairs("sea", 7)),
@@ -154,7 +144,7 @@ TRAPS: dict[str, tuple[list[Row], dict[str, int], str]] = {
     "white space": (
         [row("x", "Who?", [("Who  ran?", ["Al"]), ("Sat?", ["Bo "])])],
         {"white_space_golds": 2},
-        "'Who  ran?' + 'Al'",
+        "'Who  ran? Al'",
     ),
 }
 
@@ -188,23 +178,13 @@ def test_training_gives_way_whatever_the_order() -> None:
 
 
 def test_answer_strings(tmp_path: Path) -> None:
-    content: list[Pair] = [("Who ran?", ["Al Ray", "Ray", "Ray"]), ("Sat?", ["Bo"]), ("?", ["bo."])]
+    content: list[Pair] = [("Who ran?", ["Al", "Ray", "Ray"]), ("Sat?", ["Bo"]), ("?", ["bo."])]
     loaded = load(tmp_path, {"train": [row("x", "Who?", content)]})
-    assert loaded.answers["x"] == (("Al Ray", "Ray"), ("bo.",))
+    assert loaded.answers["x"] == (("Al", "Ray"), ("bo.",))
     assert len(loaded.dataset.splits["train"][0].golds) == 3
     assert mentions("It was RAY!", loaded.answers["x"][0]) == "Ray"
     assert mentions("an array of rays", loaded.answers["x"][0]) is None  # whole words
     assert mentions("anything", ["", " "]) is None
-
-
-def test_scoring_by_answer_string_over_passages(tmp_path: Path) -> None:
-    content: list[Pair] = [("Ran?", ["Al", "Ray"]), ("Sat?", ["Bo"])]
-    answers = load(tmp_path, {"train": [row("x", "Who?", content)]}).answers["x"]
-    passages = {"1": "Ray ran off.", "2": "So did Al.", "3": "Bobby sat.", "4": "Bo sat down."}
-    golds = [[doc for doc, text in passages.items() if mentions(text, names)] for names in answers]
-    assert golds == [["1", "2"], ["4"]]
-    run, asked = Run({"x": ["2", "3", "1", "4"]}), [Example("x", "Who?", golds)]
-    assert [mrecall(run, asked, k).tolist() for k in (3, 4)] == [[0.0], [1.0]]
 
 
 def test_one_file_is_shared_out(tmp_path: Path) -> None:
@@ -225,26 +205,16 @@ def annotated(*annotations: Row) -> Row:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        ({"question": ""}, r" \[0\]\.question: blank"),
-        ({"annotations": {}}, r" \[0\]\.annotations: .* array, got {}"),
+        ({"question": ""}, r" \[0\]\.question: .*, got ''"),
+        ({"annotations": {}}, r" \[0\]\.annotations: .*, got {}"),
         (annotated({"type": "noAnswer"}), r" \[0\]\.annotations\[0\]: .*'noAnswer'"),
         (annotated({"type": "multipleQAs"}), r" \[0\]\..*qaPairs: Field required"),
-        (
-            annotated({"type": "multipleQAs", "qaPairs": [{"question": "q", "answer": []}]}),
-            r" \[0\]\.annotations\[0\].*\.qaPairs\[0\]\.answer: .* at least 1",
-        ),
-        ({"id": "c"}, ", record 4: id 'c' stands twice"),
     ],
 )
 def test_a_wrong_record_is_named(damage: Row, message: str, tmp_path: Path) -> None:
     rows = [{**TRAIN[1], **damage}, *TRAIN[1:]]
-    with pytest.raises(ValueError, match=r"train_light\.json:?" + message):
+    with pytest.raises(ValueError, match=r"train_light\.json:" + message):
         load(tmp_path, {"train": rows})
-
-
-def test_bad_limits(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="need 1 <= fewest <= most golds, got 3 and 2"):
-        load(tmp_path, {"train": TRAIN}, min_pairs=3, max_pairs=2)
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="no shared/data/ambigqa beside the project")
@@ -252,16 +222,9 @@ def test_the_real_files() -> None:
     loaded = ambigqa.load({"train": REAL / "train_light.json", "test": REAL / "dev_light.json"})
     report = loaded.report
     assert report.counts["questions read"] == {"train": 10_036, "test": 2_002}
-    counts = {name: finding.count for name, finding in report.findings.items()}
-    assert counts == {
-        "out_of_range": (10_036 - 4_719) + (2_002 - 1_149),
-        "repeated_golds": 0,
-        "repeated_answers": 419 + 108,
-        "white_space_golds": 221,
-        "white_space_others": 0,
-        "repeated_questions": 0,
-        "leaked_questions": 1,
-    }
+    counts = {name: finding.count for name, finding in report.findings.items() if finding.count}
+    assert counts.pop("out_of_range") == (10_036 - 4_719) + (2_002 - 1_149)
+    assert counts == {"repeated_answers": 527, "white_space_golds": 221, "leaked_questions": 1}
     assert "When did the nba get the 3 point line?" in str(report)
     assert report.counts["kept"] == {"train": 4_718, "test": 1_149}
     assert len(loaded.dataset.corpus) == 17_227

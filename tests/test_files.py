@@ -83,29 +83,20 @@ def test_any_text_survives(tmp_path_factory: pytest.TempPathFactory, texts: dict
     rows = [{"id": doc, "text": text} for doc, text in texts.items()]
     lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
     path.write_bytes("".join(lines).encode())
-    assert {doc: text for doc, _, text in files.documents(path)} == texts
+    assert {document.id: document.text for document in files.documents(path)} == texts
 
 
 WRONG_LINES = {
-    "array": (b'[{"query": "x", "golds": ["d1"]}]', "line 2: Input should be an object"),
-    "document": (b"[\n", "line 2: Invalid JSON"),
     "truncated": (b'{"query": "x", "gol', "line 2: Invalid JSON: EOF .* at column 19"),
     "latin-1": (b'{"query": "caf\xe9"}', "line 2: .*0xe9.*; save the file as UTF-8"),
-    "UTF-16": ('{"query": "x"}'.encode("utf-16"), "line 2: .*0xff.* UTF-8"),
     "half an emoji": (rb'{"query": "\ud83d"}', "line 2: Invalid JSON"),
     "no query": (b'{"question": "x"}', "line 2: query: Field required, got {'question': 'x'}; gol"),
-    "null query": (b'{"query": null}', "line 2: query: .* string, got None"),
-    "blank query": (rb'{"query": " \t"}', r"line 2: query: blank.*, got ' \\t'"),
-    "number": (b'{"query": 5}', "line 2: query: .* string, got 5"),
+    "blank query": (rb'{"query": " \t"}', r"line 2: query: .*, got ' \\t'"),
     "no golds": (b'{"query": "x"}', "line 2: golds: Field required"),
     "a gold, no list": (b'{"query": "x", "golds": "d1"}', "line 2: golds: .* array, got 'd1'"),
     "empty golds": (b'{"query": "x", "golds": []}', "line 2: golds: .* at least 1"),
-    "empty answer": (b'{"query": "x", "golds": ["d1", []]}', r"line 2: golds\[1\]: .* at least 1"),
     "numeric gold": (b'{"query": "x", "golds": [[3]]}', r"line 2: golds\[0\]\[0\]: .*, got 3"),
-    "unknown gold": (
-        b'{"query": "x", "golds": ["d1", ["d2", "d9"]]}',
-        "line 2: gold 'd9' is not among the 4 documents of .*corpus.jsonl",
-    ),
+    "unknown gold": (b'{"query": "x", "golds": ["d1", ["d2", "d9"]]}', "line 2: gold 'd9' is no"),
     "id twice": (b'{"id": "first", "query": "x", "golds": ["d1"]}', "line 2: id 'first' .* twice"),
     "a split in one": (b'{"query": "x", "golds": ["d1"], "split": "test"}', "line 1: no split"),
 }
@@ -124,10 +115,8 @@ def test_a_wrong_line_is_named(wrong: str, corpus: Path, tmp_path: Path) -> None
     ("row", "message"),
     [
         ({"id": "d1", "text": "again"}, "id 'd1' stands twice"),
-        ({"id": "d5"}, "text: Field required"),
-        ({"id": "d5", "text": ""}, "text: blank"),
-        ({"id": "d5", "text": "x", "title": ["t"]}, "title: "),
-        ({"id": "d5", "meta": {"title": "t"}}, "text: "),
+        ({"id": "d5", "text": ""}, "text: .*, got ''"),
+        ({"id": "d5", "meta": {"title": "t"}}, "text: Field required"),
     ],
 )
 def test_a_wrong_document_is_named(row: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -137,7 +126,7 @@ def test_a_wrong_document_is_named(row: dict[str, Any], message: str, tmp_path: 
 
 
 def test_missing_files_and_wrong_splits(corpus: Path, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"nothing\.jsonl: no such file"):
+    with pytest.raises(FileNotFoundError, match=r"nothing\.jsonl"):
         files.load(tmp_path / "nothing.jsonl", corpus)
     queries = jsonl(tmp_path / "q.jsonl", [{"query": "x", "golds": ["d1"], "split": "dev"}])
     with pytest.raises(ValueError, match=r"q.jsonl, line 1: split is 'dev', .* 'train'"):
@@ -153,17 +142,13 @@ def test_missing_files_and_wrong_splits(corpus: Path, tmp_path: Path) -> None:
 def test_a_damaged_gzip_file_is_named(damage: Any, corpus: Path, tmp_path: Path) -> None:
     packed = tmp_path / "corpus.jsonl.gz"
     packed.write_bytes(damage(gzip.compress(corpus.read_bytes())))
-    with pytest.raises(ValueError, match=r"corpus\.jsonl\.gz: not a whole gzip file"):
+    with pytest.raises(ValueError, match=r"corpus\.jsonl\.gz, line \d: .*; fetch it again"):
         list(files.documents(packed))
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [
-        ('{"id": 1}', ".*array, got"),
-        ('[{"id": "1", "text": "x"},\n {"id": 2', r"Invalid JSON: .* line 2 column \d+"),
-        ('[{"id": "1", "text": "x"}, 3.5]', r"\[1\]: .*, got 3.5"),
-    ],
+    [('[{"id": 2', "Invalid JSON"), ('[{"id": "1", "text": "x"}, 3.5]', r"\[1\]: .*, got 3.5")],
 )
 def test_a_wrong_array_is_named(content: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(content)

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from amer_book.negatives import false_negatives
 from hypothesis import given
 from hypothesis import strategies as st
 
 from amer_lite.datasets import qampari
 from amer_lite.datasets.audit import audit
-from amer_lite.datasets.cleaning import Loaded, distinct_golds, false_negatives
+from amer_lite.datasets.cleaning import Loaded, distinct_golds
 from tests.test_files import jsonl
 
 WIKI = "https://en.wikipedia.org/wiki/"
@@ -127,7 +128,7 @@ def test_white_space_that_only_golds_have(load: Loader) -> None:
     others = [chunk(f"Page {i}", f"Page {i} tells of nothing.") for i in range(30)]
     loaded = load([*TRAIN, *untidy], chunks=others)
     assert counts(loaded) == {"white_space_golds": 15, "proofs_outside": 5 * 7}
-    assert re.search(r"'Maker\d \d ' \+ ' Maker\d \d was made", str(loaded.report))
+    assert re.search(r"'Maker\d \d   Maker\d \d was made", str(loaded.report))
     assert audit(loaded.dataset).clean
     spaced = re.compile(r"^(Maker\d \d) ")
     raw = {doc: spaced.sub(r"\1   ", text) for doc, text in loaded.dataset.corpus.items()}
@@ -144,17 +145,7 @@ def test_white_space_is_made_plain_in_golds_and_others_alike(load: Loader) -> No
     assert loaded.dataset.corpus["Autozam 0 __0"] == f"Autozam 0 Before. {entry} After."
 
 
-def test_identical_questions_under_other_ids(load: Loader) -> None:
-    copies = [{**TRAIN[0], "qid": f"{i}__copy"} for i in range(3)]
-    loaded = load([*TRAIN, *copies])
-    assert counts(loaded) == {"repeated_questions": 3}
-    assert ids(loaded)["train"] == [row["qid"] for row in TRAIN]
-    assert "train '0__copy' 'What was made by Autozam works?' repeats '0__wiki" in str(
-        loaded.report
-    )
-
-
-@pytest.mark.parametrize(("shared", "leaks"), [(10, True), (8, True), (7, False)])
+@pytest.mark.parametrize(("shared", "leaks"), [(8, True), (7, False)])
 def test_gold_sets_of_test_in_train(shared: int, leaks: bool, load: Loader) -> None:
     """8 of 10 golds are a Jaccard index of 0.8."""
     asked = topic("q", "Isuzu", 10)
@@ -223,37 +214,28 @@ def test_false_negatives(load: Loader) -> None:
     sampled = {example.id: ["Cars__0", "More__0", "Zebra__0", example.gold_ids[3]]}
     share, finding = false_negatives(loaded.dataset, loaded.answers, sampled)
     assert share == pytest.approx(1 / 3)  # the gold is no negative
-    assert finding.count == 1
-    assert finding.examples == (
-        f"{example.id!r} 'What was made by Autozam works?': 'Cars__0' holds 'Autozam 3'",
-    )
-    for wrong, message in [
-        ({"nobody": ["Cars__0"]}, "query 'nobody' is not in data set and answers"),
-        ({example.id: ["nothing"]}, "'nothing' of '0__wiki.* is not in the corpus"),
-        ({example.id: [example.gold_ids[0]]}, "no negatives"),
+    case = f"{example.id!r} 'What was made by Autozam works?': 'Cars__0' holds 'Autozam 3'"
+    assert finding.cases == [case]
+    for answers, wrong, message in [
+        ({}, sampled, "query '0__wiki"),
+        (loaded.answers, {"nobody": ["Cars__0"]}, "query 'nobody'"),
+        (loaded.answers, {example.id: ["nothing"]}, "document 'nothing' is unknown"),
+        (loaded.answers, {example.id: [example.gold_ids[0]]}, "no negatives"),
     ]:
         with pytest.raises(ValueError, match=message):
-            false_negatives(loaded.dataset, loaded.answers, wrong)
-    with pytest.raises(ValueError, match="is not in data set and answers"):
-        false_negatives(loaded.dataset, {}, sampled)
+            false_negatives(loaded.dataset, answers, wrong)
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        ({"qid": 5}, "line 2: qid: .* string, got 5"),
-        ({"question_text": " "}, "line 2: question_text: blank"),
-        ({"answer_list": None}, "line 2: answer_list: .*, got None"),
+        ({"qid": 5}, r"train_data\.jsonl, line 2: qid: .* string, got 5"),
         ({"answer_list": [{"answer_text": "x"}]}, r"answer_list\[0\]\.proof: Field required"),
-        (
-            {"answer_list": [{"answer_text": "x", "aliases": [1], "proof": [{"pid": "1"}]}]},
-            r"answer_list\[0\]\.aliases\[0\]: .*, got 1; answer_list\[0\]\.proof\[0\]\.proof_text",
-        ),
-        ({"qid": TRAIN[0]["qid"]}, "line 2: id '0__wikidata_simple__train' stands twice"),
+        ({"qid": TRAIN[0]["qid"]}, "id '0__wikidata_simple__train' in 'train' stands twice"),
     ],
 )
 def test_a_wrong_line_is_named(damage: Row, message: str, load: Loader) -> None:
-    with pytest.raises(ValueError, match=r"train_data\.jsonl, .*" + message):
+    with pytest.raises(ValueError, match=message):
         load([TRAIN[0], {**TRAIN[1], **damage}])
 
 

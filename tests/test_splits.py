@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +15,7 @@ from hypothesis import strategies as st
 
 from amer_lite.datasets.audit import audit
 from amer_lite.datasets.report import Report
-from amer_lite.datasets.splits import normalise_text, split
+from amer_lite.datasets.splits import groups, normalise_text, split
 from amer_lite.datasets.types import Dataset, Example
 from tests import slow_splits
 
@@ -47,52 +46,38 @@ def test_normalise_twice_changes_nothing(text: str) -> None:
 @st.composite
 def example_lists(draw: st.DrawFn) -> list[Example]:
     """Few words and few documents, so that likeness and chains of it are common."""
-    query = st.sampled_from(
-        ["bank", "Bank!", "a bank", "bat", " BAT", "bow", "ball", "bar", "bass"]
-    )
+    query = st.sampled_from(["bank", "Bank!", "a bank", "bat", " BAT", "bow", "ball", "bar"])
     golds = st.sets(st.sampled_from("abcdefgh"), min_size=1, max_size=7)
     pairs = draw(st.lists(st.tuples(query, golds), min_size=1, max_size=25))
     return [Example(f"q{i}", text, sorted(docs)) for i, (text, docs) in enumerate(pairs)]
 
 
-def _check(examples: Sequence[Example], splits: dict[str, list[Example]]) -> None:
-    assert sorted(e.id for part in splits.values() for e in part) == sorted(e.id for e in examples)
-    for one, other in itertools.combinations(splits.values(), 2):
-        assert not any(slow_splits.alike(a, b) for a in one for b in other)
-    position = {example.id: i for i, example in enumerate(examples)}
-    for part in splits.values():
-        assert part == sorted(part, key=lambda example: position[example.id])
-
-
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(example_lists(), st.integers(0, 2**32 - 1))
 def test_split_is_a_partition_that_parts_no_two_alike(examples: list[Example], seed: int) -> None:
-    if len(set(slow_splits.groups(examples))) < 2:
-        with pytest.raises(ValueError, match=r"nothing left for \['test'\]"):
-            split(examples, HALVES, seed)
-        return
+    labels, slow = groups(examples), slow_splits.groups(examples)
+    assert len({*labels}) == len({*slow}) == len({*zip(labels, slow, strict=True)})
     try:
-        splits = split(examples, HALVES, seed)
+        one, other = split(examples, HALVES, seed).values()
     except ValueError as error:  # a group of more than half may leave nothing over
         assert "must stay whole" in str(error)
         return
-    _check(examples, splits)
+    assert one and other and sorted(e.id for e in one + other) == sorted(e.id for e in examples)
+    assert not any(slow_splits.alike(a, b) for a in one for b in other)
+    for part in (one, other):
+        assert part == [example for example in examples if example in part]
 
 
-@settings(deadline=None)
 @given(example_lists(), st.randoms())
 def test_groups_do_not_hang_on_the_order(examples: list[Example], random: object) -> None:
     shuffled = examples.copy()
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    results: list[dict[str, set[str]] | None] = []
+    results = []
     for order in (examples, shuffled):
-        try:
+        with suppress(ValueError):
             parts = split(order, HALVES, 3)
-        except ValueError:
-            results.append(None)
-        else:
             results.append({name: {e.id for e in part} for name, part in parts.items()})
-    assert results[0] == results[1]
+    assert len(results) != 1 and results[:1] == results[1:]
 
 
 def _words(n: int) -> list[Example]:
@@ -107,8 +92,7 @@ def test_chains_stay_together() -> None:
         Example("c", "shore", ["3", "4", "5", "6", "7"]),
         Example("d", "SHORE", ["8"]),
     ]
-    splits = split([*_words(20), *chain], HALVES)
-    assert len({name for name, part in splits.items() if {*chain} & {*part}}) == 1
+    assert len({*groups(chain)}) == 1
 
 
 @pytest.mark.parametrize(("shared", "size", "together"), [(28, 35, True), (27, 35, False)])
@@ -116,19 +100,13 @@ def test_the_threshold_is_exact(shared: int, size: int, together: bool) -> None:
     """28/35 is 0.8, which floats round the wrong way."""
     one = Example("a", "one", [f"s{i}" for i in range(shared)])
     other = Example("b", "two", [f"s{i}" for i in range(size)])
-    if together:
-        with pytest.raises(ValueError, match="1 groups"):
-            split([one, other], HALVES)
-    else:
-        assert all(split([one, other], HALVES).values())
+    assert len({*groups([one, other])}) == (1 if together else 2)
 
 
 def test_sizes_are_those_asked_for_and_the_seed_decides() -> None:
     words = _words(1000)
     splits = split(words, seed=1)
-    assert [(name, len(part)) for name, part in splits.items()] == [
-        ("train", 800), ("dev", 100), ("test", 100),
-    ]  # fmt: skip
+    assert [len(splits[name]) for name in ("train", "dev", "test")] == [800, 100, 100]
     assert split(words, seed=1) == splits != split(words, seed=2)
 
 
@@ -139,13 +117,10 @@ def _mixed() -> list[list[str]]:
 
 
 def test_another_process_gives_the_same_split() -> None:
-    for seed in ("1", "2"):
-        environment = {"PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)}
-        program = "from tests.test_splits import _mixed; print(_mixed())"
-        command = [sys.executable, "-c", program]
-        assert subprocess.check_output(command, env=os.environ | environment, text=True) == (
-            f"{_mixed()}\n"
-        )
+    environment = {"PYTHONHASHSEED": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", "from tests.test_splits import _mixed; print(_mixed())"]
+    printed = subprocess.check_output(command, env=os.environ | environment, text=True)
+    assert printed == f"{_mixed()}\n"
 
 
 def test_many_examples_with_frequent_golds_are_all_shared_out() -> None:
@@ -155,18 +130,15 @@ def test_many_examples_with_frequent_golds_are_all_shared_out() -> None:
         Example(f"q{i}", f"w{i}", [f"d{d % 30_000}" for d in rng.zipf(1.3, rng.integers(2, 9))])
         for i in range(16_000)
     ]
-    splits = split(examples)
-    assert sum(map(len, splits.values())) == 16_000
-    assert len({e.id for part in splits.values() for e in part}) == 16_000
+    shared = [example.id for part in split(examples).values() for example in part]
+    assert len(shared) == len(set(shared)) == 16_000
 
 
 @pytest.mark.parametrize(
     ("examples", "fractions", "message"),
     [
-        (_words(10), {}, "fractions must"),
         (_words(10), {"train": 0.5}, "fractions must"),
         (_words(10), {"train": 1.1, "test": -0.1}, "fractions must"),
-        (_words(10), {"train": 1.0, "test": 0.0}, "fractions must"),
         ([], HALVES, "no examples"),
         ([*_words(5), *_words(1)], HALVES, "'q0' stands twice"),
         (_words(1), HALVES, r"nothing left for \['test'\]: 1 examples"),
@@ -246,40 +218,10 @@ INJECTIONS = {
         {"repeated_queries": 1},
         "train 'new' 'WORD 7' repeats 'q7' 'word 7'",
     ),
-    "gold set of test twice": (
-        _with("test", Example("new", "synonym", ["d110", "d111"])),
-        {"repeated_queries": 1},
-        "test 'new' 'synonym' repeats 'q55' 'word 55'",
-    ),
-    "document twice": (
-        _with_texts({"d170": "Definition number 3 in words."}),
-        {"repeated_documents": 1},
-        "'d170' repeats 'd3'",
-    ),
     "gold twice": (
         _with_texts({"d15": "Definition number 14 in words."}),
         {"repeated_documents": 1, "repeated_golds": 1},
         "'q7' 'word 7': 'd14' and 'd15'",
-    ),
-    "golds with a trailing space": (
-        _spaced("{} ", range(100)),
-        {"white_space": 1},
-        "trailing white space: 100 of 120 golds, 0 of 60 other documents",
-    ),
-    "others with a leading space": (
-        _spaced(" {}", range(130, 170)),
-        {"white_space": 1},
-        "leading white space: 0 of 120 golds, 40 of 60 other documents",
-    ),
-    "golds with a double space": (
-        _spaced("a  {}", range(110)),
-        {"white_space": 1},
-        "double space: 110 of 120",
-    ),
-    "golds with a no-break space": (
-        _spaced("a\u00a0{}", range(110)),
-        {"white_space": 1},
-        "odd space: 110 of 120",
     ),
 }
 
@@ -291,6 +233,20 @@ def test_the_audit_finds_the_injected_trap_and_nothing_else(trap: str) -> None:
     assert _counts(report) == expected
     assert report.clean == (expected.keys() <= {"repeated_queries", "shared_golds"})
     assert message in str(report)
+
+
+@pytest.mark.parametrize(
+    ("text", "docs", "message"),
+    [
+        ("{} ", range(100), "trailing white space: 100 of 120 golds, 0 of 60 other documents"),
+        (" {}", range(130, 170), "leading white space: 0 of 120 golds, 40 of 60 other documents"),
+        ("a  {}", range(110), "double space: 110 of 120"),
+        ("a\u00a0{}", range(110), "odd space: 110 of 120"),
+    ],
+)
+def test_the_audit_finds_white_space_that_tells_golds(text: str, docs: range, message: str) -> None:
+    report = audit(_spaced(text, docs))
+    assert _counts(report) == {"white_space": 1} and message in str(report)
 
 
 def test_the_same_white_space_everywhere_tells_nothing() -> None:
@@ -307,13 +263,11 @@ def test_passages_of_one_answer_may_have_the_same_text() -> None:
 
 
 def test_only_a_few_cases_are_quoted() -> None:
-    finding = audit(_with_texts({f"d{i}": "the same" for i in range(120, 150)}))[
-        "repeated_documents"
-    ]
+    report = audit(_with_texts({f"d{i}": "the same" for i in range(120, 150)}))
+    finding = report["repeated_documents"]
     assert (finding.count, len(finding.examples)) == (29, 5)
 
 
-@settings(deadline=None)
 @given(example_lists())
 def test_what_the_splitter_makes_passes_the_audit(examples: list[Example]) -> None:
     corpus = {doc: f"text {doc}" for doc in "abcdefgh"}
@@ -324,20 +278,15 @@ def test_what_the_splitter_makes_passes_the_audit(examples: list[Example]) -> No
     assert audit(Dataset("d", corpus, splits)).clean
 
 
-@settings(deadline=None)
 @given(example_lists(), st.integers(0, 25))
 def test_leaks_against_all_pairs(examples: list[Example], cut: int) -> None:
     corpus = {doc: f"text {doc}" for doc in "abcdefgh"}
     report = audit(Dataset("d", corpus, {"train": examples[:cut], "test": examples[cut:]}))
     queries = {normalise_text(e.query) for e in examples[:cut]}
-    assert report["leaked_queries"].count == sum(
-        normalise_text(e.query) in queries for e in examples[cut:]
-    )
-    train = [set(e.gold_ids) for e in examples[:cut]]
-    assert report["leaked_golds"].count == sum(
-        any(5 * len(g & {*e.gold_ids}) >= 4 * len(g | {*e.gold_ids}) for g in train)
-        for e in examples[cut:]
-    )
-    assert report["shared_golds"].count == sum(
-        any(g & {*e.gold_ids} for g in train) for e in examples[cut:]
-    )
+    train, test = ([{*e.gold_ids} for e in part] for part in (examples[:cut], examples[cut:]))
+    expected = {
+        "leaked_queries": sum(normalise_text(e.query) in queries for e in examples[cut:]),
+        "leaked_golds": sum(any(5 * len(g & h) >= 4 * len(g | h) for g in train) for h in test),
+        "shared_golds": sum(any(g & h for g in train) for h in test),
+    }
+    assert {name: report[name].count for name in expected} == expected

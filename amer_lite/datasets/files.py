@@ -100,9 +100,7 @@ def load(corpus: str | Path | Mapping[str, str], queries: Files, seed: int = 0) 
             if query in places:
                 raise ValueError(f"{where}: id {query!r} stands twice; rename or drop one")
             if lost := [doc for doc in chain.from_iterable(record.golds) if doc not in corpus]:
-                raise ValueError(
-                    f"{where}: gold {lost[0]!r} is not among {len(corpus):,} documents"
-                )
+                raise ValueError(f"{where}: gold {lost[0]!r} is no document of the corpus")
             places[query] = where
             splits.setdefault(given or own, []).append(Example(query, record.query, record.golds))
     if "" in splits and len(splits) > 1:

@@ -74,11 +74,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Run:
-    """Ranked document ids per query, best first: ``{query id: [document id, …]}``.
-
-    Raises:
-        ValueError: a document that stands twice in one ranking.
-    """
+    """Ranked document ids per query id, best first; ValueError if one is ranked twice."""
 
     rankings: Mapping[str, Sequence[str]]
 
