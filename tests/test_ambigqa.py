@@ -38,13 +38,6 @@ def pairs(topic: str, n: int) -> list[Pair]:
     return [(f"When was {topic} number {i}?", [f"{topic} year {1900 + i}"]) for i in range(n)]
 
 
-def in_full(record: Row) -> Row:
-    """The record as the full version has it."""
-    searched = {"query": "q", "results": [{"title": "t", "snippet": "s"}]}
-    more = {"nq_answer": ["1"], "nq_doc_title": "t", "viewed_doc_titles": ["t"]}
-    return {**record, **more, "used_queries": [searched]}
-
-
 TRAIN = [
     row("single", "Who is it?", ["me"]),
     row("a", "When was the ring?", [("one?", ["x"]), ("two?", ["y"])], pairs("ring", 3)),
@@ -100,7 +93,8 @@ def in_columns(record: Row) -> Row:
 
 def test_all_forms_give_the_same_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     light = load(tmp_path, {"train": TRAIN, "dev": DEV})
-    assert light == load(tmp_path, {"train": [*map(in_full, TRAIN)], "dev": [*map(in_full, DEV)]})
+    full = {"nq_answer": ["1"], "used_queries": [{"query": "q", "results": [{"title": "t"}]}]}
+    assert light == load(tmp_path, {"train": [row | full for row in TRAIN], "dev": DEV})
     package = ModuleType("datasets")
     copy = {"train": [*map(in_columns, TRAIN)], "validation": [*map(in_columns, DEV)]}
     package.load_dataset = lambda *name: copy  # type: ignore[attr-defined]
@@ -136,11 +130,6 @@ TRAPS: dict[str, tuple[list[Row], dict[str, int], str]] = {
         {"repeated_golds": 1, "repeated_answers": 1},
         "'x' 'Who?': 'p-",
     ),
-    "an answer twice": (
-        [row("x", "Who?", [("Who ran?", ["Al", "Alan"]), ("Who sat?", ["alan", "AL "])])],
-        {"repeated_answers": 1},
-        "'x' 'Who?': [['Al', 'Alan'], ['alan', 'AL ']]",
-    ),
     "white space": (
         [row("x", "Who?", [("Who  ran?", ["Al"]), ("Sat?", ["Bo "])])],
         {"white_space_golds": 2},
@@ -160,9 +149,8 @@ def test_the_injected_trap_is_found_and_repaired(trap: str, tmp_path: Path) -> N
     assert audit(loaded.dataset).clean
     assert [e.id for e in loaded.dataset.splits["dev"]] == ["d", "e"]
     assert loaded.answers.keys() == {e.id for e in loaded.dataset.examples()}
-    # Nothing answers a kept question without being its gold: dropped ones take theirs along.
     golds = {doc for e in loaded.dataset.examples() for doc in e.gold_ids}
-    assert golds == loaded.dataset.corpus.keys()
+    assert golds == loaded.dataset.corpus.keys()  # dropped questions take theirs along
     assert all(text == " ".join(text.split()) for text in loaded.dataset.corpus.values())
 
 
@@ -198,17 +186,12 @@ def test_one_file_is_shared_out(tmp_path: Path) -> None:
     assert "questions read: all 40; kept: train" in str(loaded.report)
 
 
-def annotated(*annotations: Row) -> Row:
-    return {"annotations": list(annotations)}
-
-
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
         ({"question": ""}, r" \[0\]\.question: .*, got ''"),
-        ({"annotations": {}}, r" \[0\]\.annotations: .*, got {}"),
-        (annotated({"type": "noAnswer"}), r" \[0\]\.annotations\[0\]: .*'noAnswer'"),
-        (annotated({"type": "multipleQAs"}), r" \[0\]\..*qaPairs: Field required"),
+        ({"annotations": [{"type": "noAnswer"}]}, r" \[0\]\.annotations\[0\]: .*'noAnswer'"),
+        ({"annotations": [{"type": "multipleQAs"}]}, r" \[0\]\..*qaPairs: Field required"),
     ],
 )
 def test_a_wrong_record_is_named(damage: Row, message: str, tmp_path: Path) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -111,28 +108,6 @@ def test_limits_on_the_answers(load: Loader) -> None:
     assert counts(loaded) == {"out_of_range": 2}
     with pytest.raises(ValueError, match="got 3 and 2"):
         load(min_answers=3, max_answers=2)
-
-
-def _untidy(row: Row, qid: str) -> Row:
-    """As the published golds were: a space at the end of the title, one before the text."""
-    row = json.loads(json.dumps({**row, "qid": qid}))
-    for answer in row["answer_list"]:
-        for entry in answer["proof"]:
-            entry["found_in_url"] += "_"
-            entry["proof_text"] = " " + entry["proof_text"]
-    return row
-
-
-def test_white_space_that_only_golds_have(load: Loader) -> None:
-    untidy = [_untidy(topic("", f"Maker{i}"), f"u{i}") for i in range(3)]
-    others = [chunk(f"Page {i}", f"Page {i} tells of nothing.") for i in range(30)]
-    loaded = load([*TRAIN, *untidy], chunks=others)
-    assert counts(loaded) == {"white_space_golds": 15, "proofs_outside": 5 * 7}
-    assert re.search(r"'Maker\d \d   Maker\d \d was made", str(loaded.report))
-    assert audit(loaded.dataset).clean
-    spaced = re.compile(r"^(Maker\d \d) ")
-    raw = {doc: spaced.sub(r"\1   ", text) for doc, text in loaded.dataset.corpus.items()}
-    assert audit(replace(loaded.dataset, corpus=raw)).faults == ["white_space"]  # unrepaired
 
 
 def test_white_space_is_made_plain_in_golds_and_others_alike(load: Loader) -> None:

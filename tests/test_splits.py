@@ -162,8 +162,8 @@ def _clean() -> Dataset:
     )
 
 
-def _with(split_name: str, *examples: Example, base: Dataset | None = None) -> Dataset:
-    base = base or _clean()
+def _with(split_name: str, *examples: Example, texts: dict[str, str] | None = None) -> Dataset:
+    base = _with_texts(texts or {})
     return replace(base, splits={**base.splits, split_name: [*base.splits[split_name], *examples]})
 
 
@@ -198,15 +198,6 @@ INJECTIONS = {
         _with("dev", Example("new", "synonym", ["d15", "d14"])),
         {"leaked_golds": 1, "shared_golds": 1},
         "dev 'new' 'synonym' is like train 'q7' 'word 7'",
-    ),
-    "nearly the gold set of dev in test": (
-        _with(
-            "test",
-            Example("five", "five", [f"d{i}" for i in range(150, 155)]),
-            base=_with("dev", Example("four", "four", [f"d{i}" for i in range(150, 154)])),
-        ),
-        {"leaked_golds": 1, "shared_golds": 1},
-        "test 'five' 'five' is like dev 'four' 'four'",
     ),
     "one gold of train in test": (
         _with("test", Example("new", "new", ["d150", "d14"])),
@@ -255,10 +246,10 @@ def test_the_same_white_space_everywhere_tells_nothing() -> None:
 
 
 def test_passages_of_one_answer_may_have_the_same_text() -> None:
-    base = _with_texts({"d151": "Definition number 150 in words."})
-    report = audit(_with("test", Example("new", "new", [("d150", "d151"), "d152"]), base=base))
+    texts = {"d151": "Definition number 150 in words."}
+    report = audit(_with("test", Example("new", "new", [("d150", "d151"), "d152"]), texts=texts))
     assert _counts(report) == {"repeated_documents": 1}
-    report = audit(_with("test", Example("new", "new", [("d152", "d150"), "d151"]), base=base))
+    report = audit(_with("test", Example("new", "new", [("d152", "d150"), "d151"]), texts=texts))
     assert _counts(report) == {"repeated_documents": 1, "repeated_golds": 1}
 
 

@@ -56,15 +56,11 @@ def dataset(**splits: list[Example]) -> Dataset:
         (lambda: Example("q7", " \t", ["a"]), "'q7'.*empty query"),
         (lambda: Example("q7", "text", []), "'q7'.*empty gold set"),
         (lambda: Example("q7", "text", ["a", ()]), "'q7'.*without a document"),
-        (lambda: Example("q7", "text", [("a", "")]), "'q7'.*without a document"),
         (lambda: Example("q7", "text", [("a", 2)]), "'q7'.*without a document"),  # type: ignore[list-item]
         (lambda: Example("q7", "text", "doc1"), "golds is a single str 'doc1'"),
         (lambda: Dataset("d", {"a": "\n "}, {}), "document 'a' has an empty text"),
         (lambda: dataset(dev=[Example("q", "text", [("a", "zz")])]), "d: gold 'zz'.*'q'"),
-        (
-            lambda: dataset(a=[Example("q", "x", ["a"])], b=[Example("q", "y", ["a"])]),
-            "'q' stan",
-        ),
+        (lambda: dataset(a=[Example("q", "x", ["a"])], b=[Example("q", "y", ["a"])]), "'q' stan"),
         (lambda: Run({"q1": ["a"], "q2": ["a", "b", "c", "b"]}), "'q2' ranks document 'b' more"),
     ],
 )
