@@ -74,8 +74,7 @@ def test_the_longest_annotation_is_read(tmp_path: Path) -> None:
     assert loaded.report.counts["questions read"] == {"train": 5, "dev": 2}
     assert loaded.report.counts["kept"] == {"train": 3, "dev": 2}
     assert loaded.report["out_of_range"].count == 2  # nine pairs, and none
-    assert "CC BY-SA 3.0" in loaded.dataset.source
-    assert str(tmp_path) not in loaded.dataset.source
+    assert "CC BY-SA" in loaded.dataset.source and str(tmp_path) not in loaded.dataset.source
     wider = load(tmp_path, {"train": TRAIN}, min_pairs=9, max_pairs=9)
     assert [e.id for e in wider.dataset.examples()] == ["long"]
 
@@ -107,11 +106,6 @@ def test_all_forms_give_the_same_data(tmp_path: Path, monkeypatch: pytest.Monkey
 
 # What is added to training, what the report then counts, and a case in words.
 TRAPS: dict[str, tuple[list[Row], dict[str, int], str]] = {
-    "a question of test in train": (
-        [row("x", "when was the SEA", pairs("other sea", 2))],
-        {"leaked_questions": 1},
-        "train 'x' 'when was the SEA' is like dev 'd' 'When was the sea?'",
-    ),
     "test in train by a chain": (
         [
             row("x", "When was the ocean?", pairs("sea", 7)),
@@ -160,7 +154,7 @@ def test_training_gives_way_whatever_the_order() -> None:
     for splits in ({"train": train, "test": test}, {"test": test, "train": train}):
         kept, dropped = separate(splits)
         assert kept == {"train": train[1:], "test": test}
-        assert len(dropped["leaked_questions"]) == 1
+        assert dropped["leaked_questions"] == ["train 'a' 'The bank?' is like test 't' 'the bank'"]
     with pytest.raises(ValueError, match=r"no question is left in \['train'\]"):
         separate({"test": test, "train": train[:1]})
 
@@ -180,8 +174,7 @@ def test_one_file_is_shared_out(tmp_path: Path) -> None:
     rows = [row(f"q{i}", f"When was {i % 30}?", pairs(f"thing {i}", 2)) for i in range(40)]
     path.write_text(json.dumps(rows))
     loaded = ambigqa.load(path, seed=3)
-    assert audit(loaded.dataset).clean
-    assert sum(1 for _ in loaded.dataset.examples()) == 40
+    assert audit(loaded.dataset).clean and len([*loaded.dataset.examples()]) == 40
     assert loaded.dataset.splits.keys() == {"train", "dev", "test"}
     assert "questions read: all 40; kept: train" in str(loaded.report)
 

@@ -112,8 +112,7 @@ def test_the_density_of_the_corpus_leaves_the_queries_alone(small: None) -> None
 
 
 def test_number_of_intents_and_phrasings(small: None) -> None:
-    queries = {"train": 400, "test": 100}
-    halves = {"train": 0.5, "test": 0.5}
+    queries, halves = {"train": 400, "test": 100}, {"train": 0.5, "test": 0.5}
     dataset = intents.load("far", 2, 5, 400, 300, queries, halves)
     sizes = Counter(len(example.gold_ids) for example in dataset.examples())
     assert set(sizes) == {2, 3, 4, 5}

@@ -120,19 +120,6 @@ def test_white_space_is_made_plain_in_golds_and_others_alike(load: Loader) -> No
     assert loaded.dataset.corpus["Autozam 0 __0"] == f"Autozam 0 Before. {entry} After."
 
 
-@pytest.mark.parametrize(("shared", "leaks"), [(8, True), (7, False)])
-def test_gold_sets_of_test_in_train(shared: int, leaks: bool, load: Loader) -> None:
-    """8 of 10 golds are a Jaccard index of 0.8."""
-    asked = topic("q", "Isuzu", 10)
-    near = {**asked, "qid": "near", "question_text": "Which are Isuzu's?"}
-    near["answer_list"] = near["answer_list"][:shared]
-    loaded = load([*TRAIN, near], [*TEST, asked])
-    assert counts(loaded) == ({"leaked_questions": 1} if leaks else {})
-    assert ("near" in ids(loaded)["train"]) != leaks
-    assert ids(loaded)["test"] == [*(row["qid"] for row in TEST), "q"]
-    assert audit(loaded.dataset).clean
-
-
 def test_a_passage_of_two_answers(load: Loader) -> None:
     both = proof("List", "Al and Bo both studied there.")
     answers = {
@@ -143,12 +130,9 @@ def test_a_passage_of_two_answers(load: Loader) -> None:
     }
     loaded = load([*TRAIN, row("x", "Who studied there?", answers)])
     assert counts(loaded) == {"repeated_golds": 1}
-    golds = loaded.dataset.splits["train"][-1].golds
-    assert [[loaded.dataset.corpus[doc] for doc in answer] for answer in golds] == [
-        ["Al Al studied there."],
-        ["List Al and Bo both studied there."],
-        ["Di Di studied there."],
-    ]
+    golds = [loaded.dataset.corpus[doc] for (doc,) in loaded.dataset.splits["train"][-1].golds]
+    expected = ["Al Al studied", "List Al and Bo both studied", "Di Di studied"]
+    assert golds == [f"{text} there." for text in expected]
     assert "'x' 'Who studied there?': 'p-" in str(loaded.report)
 
 
@@ -179,18 +163,17 @@ def test_a_proof_stands_for_the_passages_that_contain_it(load: Loader) -> None:
 
 
 def test_false_negatives(load: Loader) -> None:
-    chunks = [
-        chunk("Cars", "There is the AUTOZAM-3, for one."),
-        chunk("More", "An Autozam 33 there is not."),
-        chunk("Zebra", "It has stripes."),
-    ]
-    loaded = load(chunks=chunks)
+    bodies = {
+        "Cars": "There is the AUTOZAM-3.",
+        "More": "No Autozam 33.",
+        "Zebra": "It has stripes.",
+    }
+    loaded = load(chunks=[chunk(page, body) for page, body in bodies.items()])
     example = loaded.dataset.splits["train"][0]
     sampled = {example.id: ["Cars__0", "More__0", "Zebra__0", example.gold_ids[3]]}
     share, finding = false_negatives(loaded.dataset, loaded.answers, sampled)
     assert share == pytest.approx(1 / 3)  # the gold is no negative
-    case = f"{example.id!r} 'What was made by Autozam works?': 'Cars__0' holds 'Autozam 3'"
-    assert finding.cases == [case]
+    assert "Autozam works?': 'Cars__0' holds 'Autozam 3'" in finding.cases[0]
     for answers, wrong, message in [
         ({}, sampled, "query '0__wiki"),
         (loaded.answers, {"nobody": ["Cars__0"]}, "query 'nobody'"),
