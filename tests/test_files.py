@@ -89,12 +89,9 @@ def test_any_text_survives(tmp_path_factory: pytest.TempPathFactory, texts: dict
 WRONG_LINES = {
     "truncated": (b'{"query": "x", "gol', "line 2: Invalid JSON: EOF .* at column 19"),
     "latin-1": (b'{"query": "caf\xe9"}', "line 2: .*0xe9.*; save the file as UTF-8"),
-    "half an emoji": (rb'{"query": "\ud83d"}', "line 2: Invalid JSON"),
     "no query": (b'{"question": "x"}', "line 2: query: Field required, got {'question': 'x'}; gol"),
     "blank query": (rb'{"query": " \t"}', r"line 2: query: .*, got ' \\t'"),
-    "no golds": (b'{"query": "x"}', "line 2: golds: Field required"),
     "a gold, no list": (b'{"query": "x", "golds": "d1"}', "line 2: golds: .* array, got 'd1'"),
-    "empty golds": (b'{"query": "x", "golds": []}', "line 2: golds: .* at least 1"),
     "numeric gold": (b'{"query": "x", "golds": [[3]]}', r"line 2: golds\[0\]\[0\]: .*, got 3"),
     "unknown gold": (b'{"query": "x", "golds": ["d1", ["d2", "d9"]]}', "line 2: gold 'd9' is no"),
     "id twice": (b'{"id": "first", "query": "x", "golds": ["d1"]}', "line 2: id 'first' .* twice"),

@@ -133,7 +133,6 @@ def test_the_seed_decides(small: None) -> None:
     ("arguments", "message"),
     [
         ({"spread": "wide"}, "spread 'wide' is unknown; choose one of"),
-        ({"min_intents": 4, "max_intents": 3}, "got 4, 3"),
         ({"words": 401}, "got words=401 and documents=400"),
         ({"queries": {"train": 5}}, r"\['train'\] and "),
         ({"fractions": {"train": 1, "dev": 1, "test": 1}}, "fractions must"),

@@ -137,7 +137,6 @@ def test_many_examples_with_frequent_golds_are_all_shared_out() -> None:
 @pytest.mark.parametrize(
     ("examples", "fractions", "message"),
     [
-        (_words(10), {"train": 0.5}, "fractions must"),
         (_words(10), {"train": 1.1, "test": -0.1}, "fractions must"),
         ([], HALVES, "no examples"),
         ([*_words(5), *_words(1)], HALVES, "'q0' stands twice"),
@@ -162,13 +161,13 @@ def _clean() -> Dataset:
     )
 
 
-def _with(split_name: str, *examples: Example, texts: dict[str, str] | None = None) -> Dataset:
-    base = _with_texts(texts or {})
-    return replace(base, splits={**base.splits, split_name: [*base.splits[split_name], *examples]})
-
-
 def _with_texts(texts: dict[str, str]) -> Dataset:
     return replace(_clean(), corpus={**_clean().corpus, **texts})
+
+
+def _with(place: str, example: Example, texts: dict[str, str] | None = None) -> Dataset:
+    base = _with_texts(texts or {})
+    return replace(base, splits={**base.splits, place: [*base.splits[place], example]})
 
 
 def _counts(report: Report) -> dict[str, int]:
@@ -178,9 +177,8 @@ def _counts(report: Report) -> dict[str, int]:
 def test_a_clean_data_set_is_clean() -> None:
     report = audit(_clean())
     assert report.clean and _counts(report) == {}
-    queries = {"train": 40, "dev": 10, "test": 10}
-    assert report.counts == {"documents": {"": 180}, "queries": queries}
-    assert "180" in str(report) and str(report).endswith("clean")
+    assert report.counts["queries"] == {"train": 40, "dev": 10, "test": 10}
+    assert "all 180" in str(report) and str(report).endswith("clean")
     assert audit(Dataset("empty", {}, {})).clean
 
 
@@ -188,42 +186,25 @@ def _spaced(text: str, docs: range) -> Dataset:
     return _with_texts({f"d{i}": text.format(f"definition number {i}, in words") for i in docs})
 
 
-INJECTIONS = {
-    "query of train in test": (
-        _with("test", Example("new", " Word, 7!", ["d150"])),
-        {"leaked_queries": 1},
-        "test 'new' ' Word, 7!' is like train 'q7' 'word 7'",
-    ),
-    "gold set of train in dev": (
-        _with("dev", Example("new", "synonym", ["d15", "d14"])),
-        {"leaked_golds": 1, "shared_golds": 1},
-        "dev 'new' 'synonym' is like train 'q7' 'word 7'",
-    ),
-    "one gold of train in test": (
-        _with("test", Example("new", "new", ["d150", "d14"])),
-        {"shared_golds": 1},
-        "test 'new' 'new' shares a gold with train 'q7' 'word 7'",
-    ),
-    "query of train twice": (
-        _with("train", Example("new", "WORD 7", ["d150"])),
-        {"repeated_queries": 1},
-        "train 'new' 'WORD 7' repeats 'q7' 'word 7'",
-    ),
-    "gold twice": (
-        _with_texts({"d15": "Definition number 14 in words."}),
-        {"repeated_documents": 1, "repeated_golds": 1},
-        "'q7' 'word 7': 'd14' and 'd15'",
-    ),
-}
-
-
-@pytest.mark.parametrize("trap", INJECTIONS)
-def test_the_audit_finds_the_injected_trap_and_nothing_else(trap: str) -> None:
-    dataset, expected, message = INJECTIONS[trap]
-    report = audit(dataset)
-    assert _counts(report) == expected
+@pytest.mark.parametrize(
+    ("place", "query", "golds", "expected", "message"),
+    [
+        ("test", " Word, 7!", ["d150"], {"leaked_queries": 1},
+         "test 'new' ' Word, 7!' is like train 'q7' 'word 7'"),
+        ("dev", "synonym", ["d15", "d14"], {"leaked_golds": 1, "shared_golds": 1},
+         "dev 'new' 'synonym' is like train 'q7' 'word 7'"),
+        ("test", "new", ["d150", "d14"], {"shared_golds": 1},
+         "test 'new' 'new' shares a gold with train 'q7' 'word 7'"),
+        ("train", "WORD 7", ["d150"], {"repeated_queries": 1},
+         "train 'new' 'WORD 7' repeats 'q7' 'word 7'"),
+    ],
+)  # fmt: skip
+def test_the_audit_finds_the_injected_trap_and_nothing_else(
+    place: str, query: str, golds: list[str], expected: dict[str, int], message: str
+) -> None:
+    report = audit(_with(place, Example("new", query, golds)))
+    assert _counts(report) == expected and message in str(report)
     assert report.clean == (expected.keys() <= {"repeated_queries", "shared_golds"})
-    assert message in str(report)
 
 
 @pytest.mark.parametrize(
@@ -241,16 +222,16 @@ def test_the_audit_finds_white_space_that_tells_golds(text: str, docs: range, me
 
 
 def test_the_same_white_space_everywhere_tells_nothing() -> None:
-    assert audit(_spaced("{} ", range(180))).clean
-    assert audit(_spaced("{} ", range(0, 180, 2))).clean
+    assert all(audit(_spaced("{} ", range(0, 180, step))).clean for step in (1, 2))
 
 
 def test_passages_of_one_answer_may_have_the_same_text() -> None:
     texts = {"d151": "Definition number 150 in words."}
-    report = audit(_with("test", Example("new", "new", [("d150", "d151"), "d152"]), texts=texts))
+    report = audit(_with("test", Example("new", "new", [("d150", "d151"), "d152"]), texts))
     assert _counts(report) == {"repeated_documents": 1}
-    report = audit(_with("test", Example("new", "new", [("d152", "d150"), "d151"]), texts=texts))
+    report = audit(_with("test", Example("new", "new", [("d152", "d150"), "d151"]), texts))
     assert _counts(report) == {"repeated_documents": 1, "repeated_golds": 1}
+    assert "'new' 'new': 'd150' and 'd151' are" in str(report) and not report.clean
 
 
 def test_only_a_few_cases_are_quoted() -> None:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from amer_lite.commands import stages, task
 from amer_lite.commands.config import Config, Encoder
-from amer_lite.commands.task import Rankings, plain
+from amer_lite.commands.task import Rankings
 from amer_lite.datasets.types import Example
 from amer_lite.encoders.sentence import SentenceEncoder
 from amer_lite.search.shards import ShardIndex, shard_settings, write_shard
@@ -36,11 +36,12 @@ def embed(config: Config) -> str:
         names.append(f"{number:05d}")
         if number % processes.num_processes != processes.process_index:
             continue
-        shard, content = folder / names[-1], "".join(f"{one.id}\0{plain(one)}\0" for one in part)
+        shard, content = folder / names[-1], "".join(f"{one.id}\0{one.plain}\0" for one in part)
         made_from = config.sections("encoder") | {"passages": sha256(content.encode()).hexdigest()}
         if (old := shard_settings(shard)) is None:
             with torch.autocast(processes.device.type, torch.bfloat16, enabled=settings.autocast):
-                vectors = encoder.embed([*map(plain, part)], settings.batch_size, progress=False)
+                texts = [one.plain for one in part]
+                vectors = encoder.embed(texts, settings.batch_size, progress=False)
             vectors = vectors.astype(np.float16 if settings.half else np.float32)
             write_shard(shard, vectors, [passage.id for passage in part], made_from)
             written += 1

@@ -53,7 +53,7 @@ class Task:
         """Per question and answer those of the found passages that hold one of its strings."""
         assert self.answers is not None
         needed = {doc for docs in found.values() for doc in docs}
-        texts = {one.id: plain(one) for one in self.passages() if one.id in needed}
+        texts = {one.id: one.plain for one in self.passages() if one.id in needed}
         return {
             query: [[doc for doc in docs if mentions(texts[doc], a)] for a in self.answers[query]]
             for query, docs in found.items()
@@ -111,9 +111,9 @@ def _files(data: Data) -> tuple[Dataset, str]:
         for doc in chain.from_iterable(query.golds)
     }
     selected = _select(data.corpus, lambda one: one.id in golds, SAMPLE, data.seed)
-    odd = [sum(map(_is_odd, part)) for part in selected]
+    odd = [sum(one.full != one.plain for one in part) for part in selected]
     report = f"white space made plain in {odd[0]:,} golds and {odd[1]:,} other passages"
-    texts = {one.id: plain(one) for one in chain.from_iterable(selected)}
+    texts = {one.id: one.plain for one in chain.from_iterable(selected)}
     return files.load(texts, data.queries, seed=data.seed), report
 
 
@@ -165,16 +165,6 @@ def _rows(path: Path) -> Iterator[Document]:
         if number > 1:
             row = dict(zip(columns, cells, strict=True))
             yield validated(Document.model_validate, row, where)
-
-
-def plain(passage: Document) -> str:
-    """Title and text with every white space made plain: no trace of who prepared the file."""
-    return " ".join(f"{passage.title or ''} {passage.text}".split())
-
-
-def _is_odd(passage: Document) -> bool:
-    """Title or text has white space that is made plain."""
-    return " ".join(filter(None, (passage.title, passage.text))) != plain(passage)
 
 
 def _select(

@@ -85,13 +85,13 @@ def clean(
             answers[query] = _distinct_answers(strings)
             if len(answers[query]) < len(strings):
                 cases["repeated_answers"].append(f"{label}: {list(strings)!r:.60}")
-            splits[split_name].append(Example(query, plain(text), golds))
+            splits[split_name].append(Example(query, " ".join(text.split()), golds))
     kept, dropped = separate(splits)
     if "" in kept:
         kept = split(kept[""], seed=seed)
     examples = [*chain.from_iterable(kept.values())]
     used = {doc for example in examples for doc in example.gold_ids}
-    corpus = {doc: plain(texts[doc]) for doc in sorted(used.union(passages))}
+    corpus = {doc: " ".join(texts[doc].split()) for doc in sorted(used.union(passages))}
     cases |= {**(repairs or {}), "white_space_golds": [], "white_space_others": []}
     for doc, text in corpus.items():
         if text != texts[doc]:
@@ -161,11 +161,6 @@ def mentions(text: str, aliases: Sequence[str]) -> str | None:
     """The first of ``aliases`` that stands in ``text`` in whole words, both normalised, or None."""
     padded = words(text)
     return next((alias for alias in aliases if alias.strip() and words(alias) in padded), None)
-
-
-def plain(text: str) -> str:
-    """``text`` with every white space one space, so that it shows no trace of who prepared it."""
-    return " ".join(text.split())
 
 
 def words(text: str) -> str:

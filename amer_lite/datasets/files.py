@@ -50,6 +50,11 @@ class Document(Record):
         """Title, if there is one, and text."""
         return f"{self.title} {self.text}" if self.title else self.text
 
+    @property
+    def plain(self) -> str:
+        """The same with every white space one space: no trace of who prepared the file."""
+        return " ".join(self.full.split())
+
 
 class Query(Record):
     """A line of a query file."""
