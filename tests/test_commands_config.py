@@ -95,7 +95,7 @@ def test_a_loader_of_ones_own(
         return Dataset("own", {"d": text}, {name: [Example(name, name, ["d"])] for name in splits})
 
     module = SimpleNamespace(load=load, wrong=lambda text: [text])
-    monkeypatch.setitem(sys.modules, "own", module)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "own", module)
     change = [f"--set=data.set={loader}", f"--set=data.arguments={arguments}"]
     code, printed = main(["audit", str(good), *change]), capsys.readouterr()
     assert said in (printed.err if code else printed.out)

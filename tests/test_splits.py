@@ -235,8 +235,8 @@ def test_passages_of_one_answer_may_have_the_same_text() -> None:
 
 
 def test_only_a_few_cases_are_quoted() -> None:
-    report = audit(_with_texts({f"d{i}": "the same" for i in range(120, 150)}))
-    finding = report["repeated_documents"]
+    texts = {f"d{i}": "the same" for i in range(120, 150)}
+    finding = audit(_with_texts(texts))["repeated_documents"]
     assert (finding.count, len(finding.examples)) == (29, 5)
 
 

@@ -85,7 +85,8 @@ def _likenesses(dataset: Dataset) -> Cases:
                     cases[name].append(f"{label} {relation} {split} {twin.id!r} {twin.query!r}")
             if own:
                 cases["repeated_queries"].append(f"{label} repeats {own.id!r} {own.query!r}")
-            for key in (query, golds, *example.gold_ids):
+            own_keys: list[Hashable] = [query, golds, *example.gold_ids]
+            for key in own_keys:
                 first[key].setdefault(here, example)
     return cases
 

@@ -77,8 +77,9 @@ def groups(examples: Sequence[Example]) -> list[Hashable]:
 
     sets = [frozenset(example.gold_ids) for example in examples]
     queries = [normalise_text(example.query) for example in examples]
-    joined = DisjointSet([*queries, *sets])
-    for one, other in [*zip(queries, sets, strict=True), *overlaps(sets)]:
+    joined: DisjointSet[Hashable] = DisjointSet([*queries, *sets])
+    pairs: list[tuple[Hashable, Hashable]] = [*zip(queries, sets, strict=True), *overlaps(sets)]
+    for one, other in pairs:
         joined.merge(one, other)
     return [joined[query] for query in queries]
 
