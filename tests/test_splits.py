@@ -134,6 +134,16 @@ def test_many_examples_with_frequent_golds_are_all_shared_out() -> None:
     assert len(shared) == len(set(shared)) == 16_000
 
 
+def test_families_stay_whole_and_the_large_ones_train() -> None:
+    examples, family = _words(40), {f"q{i}": min(i // 2, 12) for i in range(40)}  # 12 pairs, one 16
+    for seed in range(8):
+        parts = split(examples, {"train": 0.6, "dev": 0.2, "test": 0.2}, seed, family, 0.5)
+        places = [{family[e.id] for e in part} for part in parts.values()]
+        assert sum(map(len, places)) == 13 and 12 in places[0] and len(parts["test"]) == 8
+    with pytest.raises(KeyError, match="q1"):
+        split(examples, families={"q0": 0})
+
+
 @pytest.mark.parametrize(
     ("examples", "fractions", "message"),
     [

@@ -68,31 +68,43 @@ def overlaps(sets: Iterable[frozenset[str]]) -> list[tuple[frozenset[str], froze
     return [(distinct[i], distinct[j]) for i, j in sorted(pairs)]
 
 
-def groups(examples: Sequence[Example]) -> list[Hashable]:
+def groups(
+    examples: Sequence[Example], families: Mapping[str, Hashable] | None = None
+) -> list[Hashable]:
     """A label per example; examples that are alike, even by a chain, share it.
 
-    An example joins its normalised query and its gold set, and an overlap joins two gold sets.
+    An example joins its normalised query, its gold set and, if ``families`` (by query id) are
+    given, its family; an overlap joins two gold sets.
     """
     from scipy.cluster.hierarchy import DisjointSet
 
     sets = [frozenset(example.gold_ids) for example in examples]
     queries = [normalise_text(example.query) for example in examples]
-    joined: DisjointSet[Hashable] = DisjointSet([*queries, *sets])
+    kin: Sequence[Hashable] = queries
+    if families is not None:
+        kin = [("family", families[example.id]) for example in examples]
+    joined: DisjointSet[Hashable] = DisjointSet([*queries, *sets, *kin])
     pairs: list[tuple[Hashable, Hashable]] = [*zip(queries, sets, strict=True), *overlaps(sets)]
-    for one, other in pairs:
+    for one, other in [*pairs, *zip(queries, kin, strict=True)]:
         joined.merge(one, other)
     return [joined[query] for query in queries]
 
 
 def split(
-    examples: Sequence[Example], fractions: Mapping[str, float] = FRACTIONS, seed: int = 0
+    examples: Sequence[Example],
+    fractions: Mapping[str, float] = FRACTIONS,
+    seed: int = 0,
+    families: Mapping[str, Hashable] | None = None,
+    largest: float = math.inf,
 ) -> dict[str, list[Example]]:
-    """Share ``examples`` out, each once and in their order; like ones (see the module) never part.
+    """Share ``examples`` out, each once and in their order; like ones (see `groups`) never part.
 
-    The groups are shuffled; each goes to the split that is furthest below its share. Who goes where
-    does not depend on the order of the examples.
+    The groups are shuffled; each goes to the split that is furthest below its share, but one of
+    several examples and more than ``largest`` times the smallest split to the first: else a large
+    family can be most of a test. Who goes where does not depend on the order of the examples.
 
     Raises:
+        KeyError: an example without a family, where ``families`` are given.
         ValueError: no examples, an id that stands twice, bad fractions, or too few groups to give
             every split one.
     """
@@ -105,16 +117,18 @@ def split(
     if times > 1:
         raise ValueError(f"split: query id {query!r} stands twice")
     members: dict[Hashable, list[int]] = defaultdict(list)
-    for i, label in enumerate(groups(examples)):
+    for i, label in enumerate(groups(examples, families)):
         members[label].append(i)
     ordered = sorted(members.values(), key=lambda group: min(examples[i].id for i in group))
     chosen: dict[str, list[int]] = {name: [] for name in fractions}
-    for g in np.random.default_rng(seed).permutation(len(ordered)):
+    limit = max(1, largest * min(shares) * len(examples))
+    shuffled = np.random.default_rng(seed).permutation(len(ordered))
+    for g in sorted(shuffled, key=lambda g: len(ordered[g]) <= limit):  # the too large ones first
         # round(): equal rests must tie exactly, and ties go to the first name
         neediest = max(
             chosen, key=lambda name: round(fractions[name] * len(examples) - len(chosen[name]), 6)
         )
-        chosen[neediest] += ordered[g]
+        chosen[neediest if len(ordered[g]) <= limit else next(iter(fractions))] += ordered[g]
     if empty := [name for name, rows in chosen.items() if not rows]:
         whole = f"{len(examples)} examples form {len(ordered)} groups that must stay whole"
         raise ValueError(f"split: nothing left for {empty}: {whole}")

@@ -9,9 +9,6 @@ Descriptions are those of the machine's own apt, tags and their labels those of 
 from __future__ import annotations
 
 import gzip
-import os
-import shutil
-import subprocess
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import combinations
@@ -19,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from amer_book.worlds import apt
 from amer_lite.datasets.splits import FRACTIONS, fingerprint, split
 from amer_lite.datasets.types import Dataset, Example
 
@@ -28,7 +26,6 @@ NOTICE = (
     "Tags: debtags, GPL-2. Descriptions: the Debian and Ubuntu archives, each under the "
     "licence of its package."
 )
-_SECONDS = 120
 # How a label is said. Other facets say their own name: "for Networking: Server".
 _PHRASES = {
     "implemented-in": "written in {}",
@@ -72,24 +69,25 @@ def load(
     Raises:
         ValueError: bad arguments, no such pair, or a file of an unknown format.
         FileNotFoundError: no apt, no apt lists, or no ``debtags``; the message gives the command.
-        OSError: apt failed or took too long.
+        OSError, subprocess.TimeoutExpired: apt failed, or took longer than two minutes.
     """
     if not 1 <= min_golds <= max_golds or min_tags < 2:
         raise ValueError(
             "debian_tags: need 1 <= min_golds <= max_golds and min_tags >= 2, "
             f"got {min_golds}, {max_golds} and {min_tags}"
         )
-    descriptions, tags, labels = _read()
+    tags, labels = read()
+    known = apt.packages()
     packages = {
-        name: known
-        for name in sorted(descriptions.keys() & tags.keys())
-        if len(known := sorted(set(tags[name]) & labels.keys())) >= min_tags
+        name: said
+        for name in sorted(known.keys() & tags.keys())
+        if len(said := sorted(set(tags[name]) & labels.keys())) >= min_tags
     }
     texts: dict[str, str] = {}
     bearers: dict[str, list[str]] = defaultdict(list)  # document to packages
     for name in packages:
-        doc = f"s-{fingerprint(descriptions[name])}"
-        texts.setdefault(doc, descriptions[name])
+        doc = f"s-{fingerprint(known[name].description)}"
+        texts.setdefault(doc, known[name].description)
         bearers[doc].append(name)
     if documents is not None:
         if not 1 <= documents <= len(texts):
@@ -124,48 +122,15 @@ def load(
     )
 
 
-def _read() -> tuple[dict[str, str], dict[str, list[str]], dict[str, str]]:
-    """Package to description, package to tags, tag to phrase."""
-    apt = shutil.which("apt-cache")
-    if apt is None:
-        raise FileNotFoundError(
-            "debian_tags: no apt-cache here; the data can only be built on Debian or Ubuntu"
-        )
+def read() -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Package to tags, tag to phrase, from the files of the package ``debtags``."""
     if missing := [name for name in (VOCABULARY, TAGS) if not (FOLDER / name).is_file()]:
         raise FileNotFoundError(
             f"debian_tags: {FOLDER} has no {missing}; run `apt-get install debtags` as root"
         )
-    environment = os.environ | {"LC_ALL": "C"}  # else apt may translate
-    done = subprocess.run(
-        [apt, "dumpavail"], env=environment, timeout=_SECONDS, capture_output=True, check=False
-    )
-    if done.returncode:
-        raise OSError(f"debian_tags: `apt-cache dumpavail` failed: {done.stderr.decode()}")
-    descriptions = parse_packages(done.stdout.decode(errors="replace").split("\n"))
-    if not descriptions:
-        raise FileNotFoundError(
-            "debian_tags: apt knows no package; run `apt-get update` as root to fetch its lists"
-        )
     with gzip.open(FOLDER / TAGS, "rt", encoding="utf-8") as file:
         tags = parse_tags(file)
-    return descriptions, tags, parse_vocabulary((FOLDER / VOCABULARY).read_text(encoding="utf-8"))
-
-
-def parse_packages(lines: Iterable[str]) -> dict[str, str]:
-    """Package to short description, from the lines of ``apt-cache dumpavail``.
-
-    Stanzas of ``Field: value``; a field's further lines begin with a space. White space collapses;
-    packages without a description are left out; of two stanzas of a package the first counts.
-    """
-    found: dict[str, str] = {}
-    package = ""
-    for line in lines:
-        name, _, value = line.partition(":")
-        if name == "Package":
-            package = value.strip()
-        elif name in ("Description", "Description-en") and (text := " ".join(value.split())):
-            found.setdefault(package, text)
-    return found
+    return tags, parse_vocabulary((FOLDER / VOCABULARY).read_text(encoding="utf-8"))
 
 
 def parse_tags(lines: Iterable[str]) -> dict[str, list[str]]:
