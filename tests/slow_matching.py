@@ -38,6 +38,27 @@ def set_info_nce(
     return torch.stack(terms).mean()
 
 
+def mixture_info_nce(
+    vectors: Tensor,
+    log_weights: Tensor,
+    golds: list[Tensor],
+    gold_ids: list[list[int]],
+    *,
+    masked: bool,
+) -> Tensor:
+    """Minus the log of the weighted sum of softmaxes, gold by gold."""
+    documents: dict[int, Tensor] = {}
+    for own, ids in zip(golds, gold_ids, strict=True):
+        documents |= dict(zip(ids, own, strict=True))
+    terms = []
+    for emitted, weights, ids in zip(vectors, log_weights.exp(), gold_ids, strict=True):
+        for gold in ids:
+            kept = [name for name in documents if name == gold or not (masked and name in ids)]
+            logits = emitted @ torch.stack([documents[name] for name in kept]).T / 0.05
+            terms.append(-(weights @ logits.softmax(1)[:, kept.index(gold)]).log())
+    return torch.stack(terms).mean()
+
+
 def authors_loop(vectors: Tensor, golds: Tensor, temperature: float = 0.05) -> Tensor:
     """The loop that most implementations start from: B × n distinct golds, one example a turn."""
     batch, n, dim = golds.shape

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from amer_lite import set_info_nce, set_mse, single_info_nce
 from amer_lite.training.config import Pairing
-from amer_lite.training.matching import complete, coverage, match
+from amer_lite.training.matching import complete, coverage, match, mixture_info_nce
 from tests import slow_matching
 
 
@@ -121,6 +121,15 @@ def test_loss_and_gradient_equal_the_obvious_loop(
     torch.testing.assert_close(loss, expected)
     gradients = torch.autograd.grad(loss, fast), torch.autograd.grad(expected, slow)
     torch.testing.assert_close(*gradients)
+    weights = unit(len(sizes), m, seed=seed + 2).log_softmax(1)
+    mixed = mixture_info_nce(fast, weights, golds, mask, masked=masked, gold_ids=ids)
+    expected = slow_matching.mixture_info_nce(slow, weights, own, names, masked=masked)
+    torch.testing.assert_close(mixed, expected)
+    gradients = torch.autograd.grad(mixed, fast), torch.autograd.grad(expected, slow)
+    torch.testing.assert_close(*gradients)
+    if m == 1:
+        alone = single_info_nce(fast[:, 0], golds, mask, masked=masked, gold_ids=ids)
+        torch.testing.assert_close(mixed, alone)
 
 
 def test_loss_does_not_depend_on_the_order_of_golds_vectors_or_examples() -> None:
@@ -216,6 +225,8 @@ IDS = torch.arange(4).view(2, 2)
         (lambda: match(NAN), r"similarity: NaN or infinite values.* in rows \[1\]"),
         (lambda: match(V[0]), r"similarity: expected \(B, m, n\)"),
         (lambda: match(V, ragged([2, 0], 4)), r"no gold, in rows \[1\]"),
+        (lambda: mixture_info_nce(V, V[0], G), r"log_weights: expected \(2, 3\)"),
+        (lambda: mixture_info_nce(V[:1], V[:1, :, 0], G[:1], masked=True), "nothing to contrast"),
         (lambda: single_info_nce(V, G), r"vectors: expected \(B, d\)"),
     ],
 )

@@ -90,6 +90,16 @@ def test_mixture_takes_turns_where_lists_differ_and_votes_where_they_agree() -> 
     assert merge.mixture(even, agreed, 3).rows.tolist() == [[1, 0, 3]]
 
 
+def test_mixture_weighs_its_lists() -> None:
+    rows, scores = np.array([[[0, 1], [2, 3]]]), np.array([[[0.9, 0.1], [0.9, 0.1]]], np.float32)
+    merged = merge.mixture(scores, rows, 4, weights=np.array([[0.2, 0.8]], np.float32))
+    assert merged.rows.tolist() == [[2, 0, 3, 1]]
+    np.testing.assert_allclose(merged.scores[0, :2], [0.8, 0.2], rtol=1e-6)
+    alone = merge.mixture(scores, rows, 4, weights=np.array([[1, 0]], np.float32))
+    assert alone.rows[0, :2].tolist() == [0, 1]
+    assert alone.scores[0, 2:].tolist() == [0, 0]
+
+
 @given(ragged(), st.integers(0, 2**32), st.sampled_from([1e-6, 0.25]))
 def test_soft_sum_is_the_loop(case: tuple[Rows, Scores, int], seed: int, tau: float) -> None:
     rows, _, k = case
@@ -186,6 +196,8 @@ def test_bad_rows(rows: Rows, k: int, message: str) -> None:
         (lambda: merge.max_score(SCORES[:, :, :2], ROWS, 1), "differ in shape"),
         (lambda: merge.max_score(with_nan(SCORES), ROWS, 1), "NaN"),
         (lambda: merge.mixture(with_nan(SCORES), ROWS, 1), "NaN"),
+        (lambda: merge.mixture(SCORES, ROWS, 1, weights=-np.ones(SCORES.shape[:2])), "weights"),
+        (lambda: merge.mixture(SCORES, ROWS, 1, weights=np.ones(3, np.float32)), "weights"),
         *[(lambda c=c: merge.rrf(ROWS, 1, c), "c=") for c in (-1.0, np.inf, np.nan)],
         *[(lambda t=t: merge.soft_sum(ROWS, QUERIES, ones, 1, t), "tau=") for t in (0, np.nan)],
         *[(lambda t=t: merge.mixture(SCORES, ROWS, 1, t), "tau=") for t in (-1, np.inf)],

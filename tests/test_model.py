@@ -103,6 +103,21 @@ def test_rollout_with_predicted_feedback_is_generate(kind: str) -> None:
     assert_near(model.generate(prefix, 2), vectors[:, :2])  # a later one changes no earlier one
 
 
+def test_weights_are_even_until_they_are_learned(kind: str) -> None:
+    prefix = prefix_for(kind, [5, 7, 2, 4])
+    model = build(kind)
+    assert_near(model.generate_weighted(prefix, M).log_weights.exp(), torch.full((4, M), 1 / M))
+    model = AMER(replace(model.config, weighted=True)).eval()
+    assert model.weight_projection is not None
+    assert_near(model.generate_weighted(prefix, M).log_weights.exp(), torch.full((4, M), 1 / M))
+    nn.init.normal_(model.weight_projection.weight)
+    _, weights = model.emit(prefix, golds_for(), feedback="gold")
+    assert weights.shape == (4, M) and weights.std() > 0.01
+    assert_near(weights.exp().sum(1), torch.ones(4))
+    alone = model.emit(prefix.select(torch.tensor([2])), golds_for()[2:3], feedback="gold")
+    assert_near(alone.log_weights, weights[2:3])
+
+
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_padded_and_batched_equal_alone(kind: str, side: str) -> None:
     model, padded = build(kind), prefix_for(kind, [5, 7, 1, 4], side)

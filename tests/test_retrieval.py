@@ -46,7 +46,7 @@ def test_every_merge_is_the_one_of_its_name(index: FaissIndex, tau: float | None
     scores = np.einsum("bmd,nd->bmn", VECTORS, index.vectors(np.arange(300)))
     rows = np.argsort(-scores, axis=-1)[:, :, :15]
     top = np.take_along_axis(scores, rows, -1)
-    warm = {} if tau is None else {"tau": tau}
+    warm: dict[str, Any] = {} if tau is None else {"tau": tau}
     expected = {
         "round_robin": merging.round_robin(rows, 10),
         "max_score": merging.max_score(top, rows, 10),
@@ -77,6 +77,14 @@ def test_retrieve_searches_with_what_the_model_generates(index: FaissIndex) -> N
     merged = retrieve(model, index, prefix, m=3, k=7)
     expected = search_and_merge(index, model.generate(prefix, 3).numpy(), 7)
     np.testing.assert_array_equal(merged.rows, expected.rows)
+    weighted = AMER(AMERConfig(DIM, decoder=model.config.decoder, weighted=True))
+    assert weighted.weight_projection is not None
+    torch.nn.init.normal_(weighted.weight_projection.weight)
+    vectors, log_weights = weighted.generate_weighted(prefix, 3)
+    mixed = retrieve(weighted, index, prefix, m=3, k=7, merge="mixture", depth=300)
+    exact = (vectors @ torch.from_numpy(index.vectors(np.arange(300))).T / 0.05).softmax(2)
+    exact = torch.einsum("bm,bmn->bn", log_weights.exp(), exact)
+    np.testing.assert_array_equal(mixed.rows, exact.topk(7).indices)
     run = as_run(merged, index, asked("abcde"))
     assert run.rankings["c"] == [f"d{row}" for row in merged.rows[2]]
     # Golds that are the first 7 of everybody's ranking, but for one query that has a foreign one.

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from amer_lite import AMER, AMERConfig, DecoderConfig, Prefix, TrainConfig, TrainData, fit
 from amer_lite.model.prefix import Feedback
 from amer_lite.training.checkpoint import Checkpoint
-from amer_lite.training.matching import set_info_nce, single_info_nce
+from amer_lite.training.matching import mixture_info_nce, set_info_nce, single_info_nce
 
 CONFIG = TrainConfig(steps=4, m=2, batch_size=12, evaluate_every=2, negatives=1)
 
@@ -113,6 +113,31 @@ def test_anchored_is_a_single_vector_and_a_matched_set() -> None:
     expected = single_info_nce(vectors[:, 0], golds, mask, **shared)
     expected += set_info_nce(vectors[:, 1:], golds, mask, masked=True, **shared)
     assert train(config, model)[1][0].loss == pytest.approx(expected.item(), rel=1e-5)
+    config = replace(config, anchored=False, loss="mixture", accumulate=3)
+    parts = train(config, build())[1][0].loss
+    emitted = build().emit(DATA.prefix, m=3)
+    whole = mixture_info_nce(*emitted, golds, mask, masked=True, **shared)
+    assert parts == pytest.approx(whole.item(), rel=1e-5)
+
+
+def test_a_mixture_learns_where_to_look_and_how_much_each_vector_counts() -> None:
+    """Golds x and −x, the second for a fifth of the queries only: the weights learn that."""
+    x = nn.functional.normalize(torch.randn(200, 8, generator=torch.Generator().manual_seed(0)), 2)
+    golds = [(i, i + len(x)) if i % 5 == 0 else (i,) for i in range(len(x))]
+    data = TrainData(Prefix(x[:, None], torch.ones(len(x), 1, dtype=torch.bool)), golds,
+                     torch.cat([x, -x]))  # fmt: skip
+    torch.manual_seed(0)
+    decoder = DecoderConfig(state_dim=8, width=32, layers=1, heads=2)
+    model = AMER(AMERConfig(dim=8, decoder=decoder, weighted=True))
+    config = TrainConfig(150, 2, batch_size=50, learning_rate=1e-2, loss="mixture")
+    history = fit(model, data, config, total, progress=False)
+    vectors, log_weights = model.generate_weighted(data.prefix, 2)
+    toward = (vectors * torch.stack([x, -x], 1)).sum(2).abs() > 0.8
+    assert toward.float().mean() > 0.8
+    share = log_weights.exp().mean(0)
+    assert share.sum().item() == pytest.approx(1)
+    assert share.max() > 0.7  # 240 golds, of which 200 are on one side
+    assert history[-1].loss < history[0].loss or len(history) == 1
 
 
 @pytest.mark.parametrize("accumulate", [1, 3])

@@ -8,11 +8,11 @@ same loop over one key-value cache: the prefix is encoded once, a further vector
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -46,6 +46,7 @@ class AMERConfig:
             the document encoder; see :class:`amer_lite.model.pointer.Pointer`.
         lora: adapters on a pretrained ``lm``, whose own weights are frozen and are not saved.
         normalize: emit L2-normalised vectors. Switch off only for unnormalised document spaces.
+        weighted: learn how much of the answer each vector stands for; see :class:`Emission`.
     """
 
     dim: PositiveInt
@@ -54,6 +55,7 @@ class AMERConfig:
     pointer: bool = False
     lora: LoRA | None = None
     normalize: bool = True
+    weighted: bool = False
 
     def __post_init__(self) -> None:
         if (self.decoder is None) == (self.lm is None):
@@ -62,6 +64,23 @@ class AMERConfig:
             raise ValueError(f"pointer: needs a decoder with state_dim ≥ dim={self.dim}")
         if self.lora is not None and self.lm is None:
             raise ValueError("lora: adapters need an lm")
+
+
+class Emission(NamedTuple):
+    """What a model says of B queries: the parts of a mixture over documents.
+
+    A vector is a softmax over documents, and the weights say how the model's belief is shared out
+    among its vectors. Sources: mixture density networks (Bishop 1994), mixture of softmaxes
+    (arXiv 1711.03953).
+
+    Attributes:
+        vectors: (B, m, d) float32, L2-normalised if the config says so.
+        log_weights: (B, m) float32, logs of weights that sum to one over a query's vectors; even
+            unless the model is ``weighted``.
+    """
+
+    vectors: Tensor
+    log_weights: Tensor
 
 
 class AMER(nn.Module):
@@ -87,6 +106,10 @@ class AMER(nn.Module):
         like: dict[str, Any] = {"device": weight.device, "dtype": weight.dtype}
         self.input_projection = nn.Linear(config.dim, width, bias=False, **like)
         self.output_projection = nn.Linear(width, config.dim, bias=False, **like)
+        self.weight_projection: nn.Linear | None = None
+        if config.weighted:
+            self.weight_projection = nn.Linear(width, 1, bias=False, **like)
+            nn.init.zeros_(self.weight_projection.weight)  # even weights
         self.pointer: Pointer | None = None
         if config.pointer and config.decoder is not None:
             self.pointer = Pointer(width, config.decoder.state_dim, config.dim)
@@ -94,21 +117,32 @@ class AMER(nn.Module):
 
     @classmethod
     def from_lm(
-        cls, lm: PreTrainedModel, dim: int, *, lora: LoRA | None = None, normalize: bool = True
+        cls, lm: PreTrainedModel, dim: int, *, lora: LoRA | None = None, **options: Any
     ) -> AMER:
         """Wrap a Hugging Face causal LM, keeping its weights (the LM head is not needed).
 
         Args:
             lm: what ``AutoModelForCausalLM.from_pretrained`` returned; shared, not copied.
-            dim, normalize: see :class:`AMERConfig`.
+            dim: of the document space.
             lora: train these adapters instead of the weights of ``lm``, into which they are put.
+            **options: ``normalize`` and ``weighted`` of :class:`AMERConfig`.
         """
         body = getattr(lm, lm.base_model_prefix, lm)
         if lora is not None:
             add_adapters(body, lora)
-        return cls(AMERConfig(dim, lm=lm.config.to_dict(), lora=lora, normalize=normalize), body)
+        return cls(AMERConfig(dim, lm=lm.config.to_dict(), lora=lora, **options), body)
 
     def rollout(
+        self,
+        prefix: Prefix,
+        golds: Tensor | None = None,
+        gold_mask: Tensor | None = None,
+        **options: Any,
+    ) -> Tensor:
+        """The vectors of :meth:`emit`, (B, m, d), with the same arguments."""
+        return self.emit(prefix, golds, gold_mask, **options).vectors
+
+    def emit(
         self,
         prefix: Prefix,
         golds: Tensor | None = None,
@@ -119,7 +153,7 @@ class AMER(nn.Module):
         sampling: float = 0.5,
         generator: torch.Generator | None = None,
         check: bool = True,
-    ) -> Tensor:
+    ) -> Emission:
         """Emit m vectors with gradients, through the one autoregressive loop there is.
 
         ``feedback`` decides what is read after each vector:
@@ -141,9 +175,6 @@ class AMER(nn.Module):
             check: look at values, not at shapes alone. It makes a GPU wait, which a loop over
                 data that were checked before (:meth:`check`) need not.
 
-        Returns:
-            (B, m, d) float32, L2-normalised if the config says so.
-
         Raises:
             ValueError: m < 1, missing or mis-shaped golds, an empty query or gold set, non-finite
                 values.
@@ -162,24 +193,28 @@ class AMER(nn.Module):
             fed = self._read(in_turn(golds, gold_mask, m)[:, : m - 1])  # all known: no loop
             mask = F.pad(mask, (0, m - 1), value=True)
             hidden, _ = self.backbone(torch.cat([embeds, fed], 1), mask)
-            return torch.stack([emit(state) for state in hidden[:, -m:].unbind(1)], 1)
+            return _emission([emit(state) for state in hidden[:, -m:].unbind(1)])
         feed = feeding(feedback, golds, gold_mask, m, sampling, generator)
-        vectors: list[Tensor] = []
+        emitted: list[tuple[Tensor, Tensor]] = []
         cache = None
         for step in range(m):
             hidden, cache = self.backbone(embeds, mask, cache)
-            vectors.append(emit(hidden[:, -1]))
+            emitted.append(emit(hidden[:, -1]))
             if step + 1 < m:
                 if cache is None:
                     hint = "switch activation checkpointing off, or use feedback='gold'"
                     raise ValueError(f"the language model keeps no KV cache: {hint}")
-                embeds = self._read(feed(step, vectors[-1]))[:, None]
+                embeds = self._read(feed(step, emitted[-1][0]))[:, None]
                 mask = F.pad(mask, (0, 1), value=True)
-        return torch.stack(vectors, 1)
+        return _emission(emitted)
+
+    def generate(self, prefix: Prefix, m: int, *, batch_size: int = 256) -> Tensor:
+        """The vectors of :meth:`generate_weighted`, (B, m, d) float32."""
+        return self.generate_weighted(prefix, m, batch_size=batch_size).vectors
 
     @torch.no_grad()
-    def generate(self, prefix: Prefix, m: int, *, batch_size: int = 256) -> Tensor:
-        """:meth:`rollout` with predicted feedback, for inference: without gradients and dropout.
+    def generate_weighted(self, prefix: Prefix, m: int, *, batch_size: int = 256) -> Emission:
+        """:meth:`emit` with predicted feedback, for inference: without gradients and dropout.
 
         The queries go through in batches of ``batch_size``.
         """
@@ -190,7 +225,8 @@ class AMER(nn.Module):
         self.eval()
         try:
             rows = torch.arange(len(prefix.mask)).split(batch_size)
-            return torch.cat([self.rollout(prefix.select(r), m=m, check=False) for r in rows])
+            parts = [self.emit(prefix.select(r), m=m, check=False) for r in rows]
+            return Emission(*(torch.cat(part) for part in zip(*parts, strict=True)))
         finally:
             for module, training in modes:
                 module.training = training
@@ -263,8 +299,11 @@ class AMER(nn.Module):
         rows = torch.arange(len(mask), device=device)[:, None]
         return self.backbone.embed(values[rows, order]), mask[rows, order]
 
-    def _emitter(self, prefix: Prefix) -> Callable[[Tensor], Tensor]:
-        """Hidden state (B, width) → vector (B, d); it remembers where the pointer has looked."""
+    def _emitter(self, prefix: Prefix) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+        """Hidden state (B, width) → vector (B, d), logit of its weight (B,).
+
+        It remembers where the pointer has looked.
+        """
         weight = self.output_projection.weight
         mask = prefix.mask.to(weight.device)
         if self.pointer is not None:
@@ -272,13 +311,20 @@ class AMER(nn.Module):
             states = states.masked_fill(~mask[..., None], 0)
             seen = states.new_zeros(mask.shape)
 
-        def emit(hidden: Tensor) -> Tensor:
+        def emit(hidden: Tensor) -> tuple[Tensor, Tensor]:
             nonlocal seen
             # float32 from here on: half-precision norms overflow, and rounding moves neighbours.
             vectors = self.output_projection(hidden).float()
             if self.pointer is not None:
                 place, attention = self.pointer(hidden, states, mask, seen)
                 vectors, seen = vectors + place.float(), seen + attention
-            return F.normalize(vectors, dim=-1) if self.config.normalize else vectors
+            weigh = self.weight_projection
+            logit = vectors.new_zeros(len(vectors)) if weigh is None else weigh(hidden)[:, 0]
+            return F.normalize(vectors, dim=-1) if self.config.normalize else vectors, logit
 
         return emit
+
+
+def _emission(emitted: Sequence[tuple[Tensor, Tensor]]) -> Emission:
+    vectors, logits = zip(*emitted, strict=True)
+    return Emission(torch.stack(vectors, 1), torch.stack(logits, 1).float().log_softmax(1))

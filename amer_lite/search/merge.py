@@ -120,18 +120,21 @@ def soft_sum(
     return _rank(rows, score, k, finder)
 
 
-def mixture(scores: Scores, rows: Rows, k: int, tau: float = 0.05) -> Merged:
+def mixture(
+    scores: Scores, rows: Rows, k: int, tau: float = 0.05, weights: Vectors | None = None
+) -> Merged:
     """Rank by probability: each list is a softmax over its own hits, a row's share is their sum.
 
     A vector is trained as a softmax over documents, so its list says how sure it is: one clear hit
-    takes nearly all of its probability, a list without one spreads it. The sum over the lists
-    (divided by m) is the probability of a row under their mixture, and ranking by probability finds
-    the most golds that can be expected, if the probabilities are right (Robertson 1977). Where the
-    lists differ it takes turns, the sure ones first; where they agree it votes. ``scores``: the
+    takes nearly all of its probability, a list without one spreads it. The weighted sum over the
+    lists is the probability of a row under their mixture, and ranking by probability finds the most
+    golds that can be expected, if the probabilities are right (Robertson 1977). Where the lists
+    differ it takes turns, the sure ones first; where they agree it votes. ``scores``: the
     probability; ``found_by``: the list in which the row ranks best, ties to the first.
 
-    ``tau`` > 0 is the temperature of the softmax: that of training, whose usual value is the
-    default. → 0: each list has its first row only; large: rows count by the number of their lists.
+    ``weights`` (B, m), not negative, are the shares of the lists, even if None. ``tau`` > 0 is the
+    temperature of the softmax: that of training, whose usual value is the default. → 0: each list
+    has its first row only; large: rows count by the number of their lists.
     """
     rows = _checked_lists(rows, k)
     scores = _checked_scores(scores, rows)
@@ -140,7 +143,8 @@ def mixture(scores: Scores, rows: Rows, k: int, tau: float = 0.05) -> Merged:
     scaled = np.where(rows >= 0, scores.astype(np.float64) / tau, -np.inf)
     scaled[(rows < 0).all(axis=2)] = 0  # an empty list has nothing to share out
     share = np.exp(scaled - scaled.max(axis=2, keepdims=True))
-    share /= share.sum(axis=2, keepdims=True) * rows.shape[1]
+    share /= share.sum(axis=2, keepdims=True)
+    share *= _checked_weights(weights, rows)[..., None]
     return _rank(rows, _summed(rows, share), k)
 
 
@@ -209,6 +213,15 @@ def _checked_lists(rows: Rows, k: int) -> Rows:
     if k < 1:
         raise ValueError(f"k={k!r}: ask for at least one result")
     return rows.astype(np.int64, copy=False)
+
+
+def _checked_weights(weights: Vectors | None, rows: Rows) -> Vectors:
+    if weights is None:
+        return np.full(rows.shape[:2], 1 / rows.shape[1])
+    weights = np.asarray(weights, np.float64)
+    if weights.shape != rows.shape[:2] or not (np.isfinite(weights) & (weights >= 0)).all():
+        raise ValueError(f"weights {weights.shape}: expected {rows.shape[:2]}, finite and ≥ 0")
+    return weights
 
 
 def _checked_scores(scores: Scores, rows: Rows) -> Scores:

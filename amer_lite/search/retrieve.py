@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, get_args
 
+import numpy as np
+
 from amer_lite.datasets.types import Example, Run
 from amer_lite.model.amer import AMER
 from amer_lite.model.prefix import Prefix
@@ -23,6 +25,7 @@ def search_and_merge(
     merge: Merge = "round_robin",
     depth: int | None = None,
     tau: float | None = None,
+    weights: Vectors | None = None,
 ) -> Merged:
     """Search with all vectors of all queries in one batch, then merge each query's lists.
 
@@ -33,6 +36,7 @@ def search_and_merge(
         merge: how m lists become one, see :mod:`amer_lite.search.merge`.
         depth: documents fetched per vector; k if None.
         tau: temperature of the merges that have one; their own if None, and for the others.
+        weights: (B, m), shares of the lists in a ``mixture``; even if None.
 
     Returns:
         ``rows``, ``scores`` and ``found_by``, each (B, k); rows are positions in ``index.ids``.
@@ -50,7 +54,7 @@ def search_and_merge(
         case "rrf":
             return merging.rrf(hits.rows, k)
         case "mixture":
-            return merging.mixture(hits.scores, hits.rows, k, **softness)
+            return merging.mixture(hits.scores, hits.rows, k, weights=weights, **softness)
         case "soft_sum":  # scores with what the index searched with
             sets = comparable(vectors.reshape(-1, index.dim), index, "vectors")
             sets = sets.reshape(vectors.shape)
@@ -71,11 +75,13 @@ def retrieve(
 ) -> Merged:
     """Generate m vectors for each of the B queries of ``prefix``, search with all of them, merge.
 
-    The model emits vectors in the index's space; m = 1 makes it a single-vector retriever. For the
-    other arguments, what is returned and what is raised see :func:`search_and_merge`.
+    The model emits vectors in the index's space, and the shares of a ``mixture``; m = 1 makes it a
+    single-vector retriever. For the other arguments, what is returned and what is raised see
+    :func:`search_and_merge`.
     """
-    vectors = model.generate(prefix, m).cpu().numpy()
-    return search_and_merge(index, vectors, k, merge=merge, depth=depth, tau=tau)
+    vectors, log_weights = (part.cpu().numpy() for part in model.generate_weighted(prefix, m))
+    shares = np.exp(log_weights)
+    return search_and_merge(index, vectors, k, merge=merge, depth=depth, tau=tau, weights=shares)
 
 
 def as_run(merged: Merged, index: VectorIndex, examples: Sequence[Example]) -> Run:

@@ -10,6 +10,7 @@ from pydantic.dataclasses import dataclass
 # As in prefix, which imports torch: a slip in a config shows without it.
 Feedback = Literal["predicted", "gold", "scheduled", "matched"]
 Pairing = Literal["hungarian", "complete", "coverage", "ordered"]
+Loss = Literal["pairs", "mixture"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -26,6 +27,8 @@ class TrainConfig:
         weight_decay, epsilon: of AdamW; weights decay in matrices only.
         max_grad_norm: gradients are clipped to this norm.
         temperature, pairing, masked: see :func:`amer_lite.training.matching.set_info_nce`.
+        loss: ``pairs`` (the paper) or ``mixture``, which pairs nothing; see
+            :func:`amer_lite.training.matching.mixture_info_nce`.
         anchored: the first vector is a single-vector retriever: its loss is
             :func:`amer_lite.training.matching.single_info_nce` over all golds, and that of the
             other m − 1 is added to it. Where golds lie close together, it stands among them.
@@ -52,6 +55,7 @@ class TrainConfig:
     temperature: PositiveFloat = 0.05
     pairing: Pairing | None = None
     masked: bool = True
+    loss: Loss = "pairs"
     anchored: bool = False
     feedback: Feedback = "predicted"
     sampling_cap: Share = 0.8
@@ -64,5 +68,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.anchored and self.m < 2:
             raise ValueError(f"anchored needs m ≥ 2, got m={self.m}")
+        if self.loss == "mixture" and (self.anchored or self.pairing):
+            raise ValueError("loss='mixture' has no anchor and no pairing")
         if self.batch_size < self.accumulate:
             raise ValueError(f"a batch of {self.batch_size} has no {self.accumulate} parts")

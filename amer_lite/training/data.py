@@ -90,7 +90,7 @@ class Batches:
         golds = pairs = mask.sum(1)
         most = config.m - config.anchored  # the anchor is in no pair
         pairing = config.pairing or usual_pairing(config.m)
-        if pairing != "coverage":
+        if pairing != "coverage" and config.loss == "pairs":
             pairs = torch.full_like(golds, most) if pairing == "complete" else golds.clamp(max=most)
         cuts = torch.arange(len(golds)).tensor_split(config.accumulate)
         for part in range(rank, config.accumulate, processes):

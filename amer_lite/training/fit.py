@@ -18,7 +18,12 @@ from amer_lite.storage import MANIFEST
 from amer_lite.training.checkpoint import Checkpoint, identity, resume, save
 from amer_lite.training.config import TrainConfig
 from amer_lite.training.data import Batch, Batches, TrainData
-from amer_lite.training.matching import set_info_nce, single_info_nce, usual_pairing
+from amer_lite.training.matching import (
+    mixture_info_nce,
+    set_info_nce,
+    single_info_nce,
+    usual_pairing,
+)
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -125,7 +130,7 @@ def _loss(model: AMER, batch: Batch, documents: Tensor, config: TrainConfig, ste
     device = model.input_projection.weight.device
     golds, mask = documents[batch.rows].to(device), batch.mask.to(device)
     with torch.autocast(device.type, torch.bfloat16, enabled=config.autocast is not None):
-        vectors = model.rollout(
+        vectors, log_weights = model.emit(
             batch.prefix,
             golds,
             mask,
@@ -140,6 +145,9 @@ def _loss(model: AMER, batch: Batch, documents: Tensor, config: TrainConfig, ste
     if (extra := batch.negatives) is not None:
         shared |= {"negatives": documents[extra].to(device), "negative_ids": extra.to(device)}
     of_golds, of_pairs = batch.shares
+    if config.loss == "mixture":
+        options = {"masked": config.masked, **shared}
+        return of_golds * mixture_info_nce(vectors, log_weights, golds, mask, **options)
     anchor = torch.zeros((), device=device)
     if config.anchored:
         anchor = of_golds * single_info_nce(vectors[:, 0], golds, mask, **shared)

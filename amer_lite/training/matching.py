@@ -144,11 +144,11 @@ def set_info_nce(
     Source: arXiv 2511.02770, section 3; InfoNCE of arXiv 1807.03748.
     """
     mask = _check_sets(vectors, golds, gold_mask, values=check)
-    if not temperature > 0:
-        raise ValueError(f"temperature must be > 0, got {temperature}")
+    _check_temperature(temperature)
     similarity = torch.einsum("bmd,bnd->bmn", vectors.detach(), golds.detach())
     pairs = _pair(pairing, similarity, mask)
     documents, column = _candidates(golds, mask, gold_ids, negatives, negative_ids, check)
+    _check_contrast(len(documents), column, masked)
     rows = vectors[pairs.example, pairs.vector] / temperature  # (P, d): cheaper than on (P, C)
     logits = rows @ documents.T
     target = column[pairs.example, pairs.gold]
@@ -156,10 +156,6 @@ def set_info_nce(
     if masked:
         pair, other = ((own >= 0) & (own != target[:, None])).nonzero(as_tuple=True)
         logits[pair, own[pair, other]] = -torch.inf
-    # Where nothing remains beside an example's own golds, its loss is a silent zero.
-    most = own.shape[1] if masked else 1
-    if len(documents) <= most and (not masked or ((own >= 0).sum(1) == len(documents)).all()):
-        raise ValueError("nothing to contrast with: give negatives or a batch of several examples")
     return F.cross_entropy(logits, target)
 
 
@@ -174,6 +170,52 @@ def single_info_nce(
     """
     check_shape("vectors", vectors, ("B", "d"))
     return set_info_nce(vectors[:, None], golds, gold_mask, pairing="coverage", **options)
+
+
+def mixture_info_nce(
+    vectors: Tensor,
+    log_weights: Tensor,
+    golds: Tensor,
+    gold_mask: Tensor | None = None,
+    *,
+    masked: bool = False,
+    gold_ids: Tensor | None = None,
+    negatives: Tensor | None = None,
+    negative_ids: Tensor | None = None,
+    temperature: float = 0.05,
+    check: bool = True,
+) -> Tensor:
+    """Mean over golds of −log Σ_i w_i softmax_i(gold): the likelihood of a mixture of softmaxes.
+
+    No pairing: every vector answers for every gold by its share of the mixture, and the gradient
+    shares it out as an EM step does. It is what :func:`amer_lite.search.merge.mixture` ranks by.
+    Equal to :func:`single_info_nce` for m = 1.
+
+    Args:
+        log_weights: (B, m) float, see :class:`amer_lite.model.amer.Emission`.
+        vectors, golds, gold_mask, masked, gold_ids, negatives, negative_ids, temperature, check:
+            of :func:`set_info_nce`, and so are the errors.
+
+    Source: arXiv 1711.03953, over documents instead of words.
+    """
+    mask = _check_sets(vectors, golds, gold_mask, values=check)
+    check_shape("log_weights", log_weights, vectors.shape[:2])
+    _check_temperature(temperature)
+    documents, column = _candidates(golds, mask, gold_ids, negatives, negative_ids, check)
+    _check_contrast(len(documents), column, masked)
+    logits = torch.einsum("bmd,cd->bmc", vectors / temperature, documents)
+    target = column.clamp(min=0)[:, None].expand(-1, logits.shape[1], -1)  # (B, m, n)
+    of_golds = logits.gather(2, target)
+    if masked:  # of its own golds a softmax has one at a time
+        example, place = mask.nonzero(as_tuple=True)
+        own = torch.zeros_like(logits[:, 0], dtype=torch.bool)
+        own[example, column[example, place]] = True
+        total = logits.masked_fill(own[:, None], -torch.inf).logsumexp(2)[..., None]
+        total = torch.logaddexp(total, of_golds)
+    else:
+        total = logits.logsumexp(2)[..., None]
+    likelihood = (log_weights[..., None] + of_golds - total).logsumexp(1)  # (B, n)
+    return -likelihood[mask].mean()
 
 
 def set_mse(
@@ -196,6 +238,18 @@ def _pair(pairing: Pairing | None, similarity: Tensor, mask: Tensor) -> Pairs:
     if pairing not in _PAIRINGS:
         raise ValueError(f"pairing {pairing!r} is unknown; choose one of {', '.join(_PAIRINGS)}")
     return _PAIRINGS[pairing](similarity, mask)
+
+
+def _check_temperature(temperature: float) -> None:
+    if not temperature > 0:
+        raise ValueError(f"temperature must be > 0, got {temperature}")
+
+
+def _check_contrast(count: int, column: Tensor, masked: bool) -> None:
+    """Where nothing remains beside an example's own golds, its loss is a silent zero."""
+    most = column.shape[1] if masked else 1
+    if count <= most and (not masked or ((column >= 0).sum(1) == count).all()):
+        raise ValueError("nothing to contrast with: give negatives or a batch of several examples")
 
 
 def _candidates(
