@@ -192,14 +192,14 @@ class AMER(nn.Module):
         if feedback == "gold" and golds is not None and gold_mask is not None:
             fed = self._read(in_turn(golds, gold_mask, m)[:, : m - 1])  # all known: no loop
             mask = F.pad(mask, (0, m - 1), value=True)
-            hidden, _ = self.backbone(torch.cat([embeds, fed], 1), mask)
-            return _emission([emit(state) for state in hidden[:, -m:].unbind(1)])
+            hidden, _ = self.backbone(torch.cat([embeds, fed], 1), mask, last=m)
+            return _emission([emit(state) for state in hidden.unbind(1)])
         feed = feeding(feedback, golds, gold_mask, m, sampling, generator)
         emitted: list[tuple[Tensor, Tensor]] = []
         cache = None
         for step in range(m):
-            hidden, cache = self.backbone(embeds, mask, cache)
-            emitted.append(emit(hidden[:, -1]))
+            hidden, cache = self.backbone(embeds, mask, cache, last=1)
+            emitted.append(emit(hidden[:, 0]))
             if step + 1 < m:
                 if cache is None:
                     hint = "switch activation checkpointing off, or use feedback='gold'"

@@ -55,7 +55,11 @@ class Decoder(nn.Module):
         return self.prefix_projection(states.to(self.prefix_projection.weight.dtype))
 
     def forward(
-        self, embeds: Tensor, mask: Tensor, cache: list[LayerCache] | None = None
+        self,
+        embeds: Tensor,
+        mask: Tensor,
+        cache: list[LayerCache] | None = None,
+        last: int | None = None,
     ) -> tuple[Tensor, list[LayerCache]]:
         """Run T new positions behind the S − T cached ones.
 
@@ -63,9 +67,11 @@ class Decoder(nn.Module):
             embeds: (B, T, width).
             mask: (B, S) bool over cached and new positions, True = real; rows padded on the left.
             cache: what the previous call returned, None at the start.
+            last: of the T positions, those whose hidden states are asked for, all if None. In the
+                top layer the others need no more than their keys and values.
 
         Returns:
-            Hidden states (B, T, width) and the cache of all S positions.
+            Hidden states (B, last, width) and the cache of all S positions.
         """
         new, total = embeds.shape[1], mask.shape[1]
         position = (mask.cumsum(1) - 1).clamp(min=0)[:, total - new :]
@@ -79,7 +85,8 @@ class Decoder(nn.Module):
         x = embeds
         grown: list[LayerCache] = []
         for i, block in enumerate(self.blocks):
-            x, layer = block(x, angles, visible, cache[i] if cache else None)
+            kept = last if last is not None and i + 1 == len(self.blocks) else new
+            x, layer = block(x, angles, visible, cache[i] if cache else None, kept)
             grown.append(layer)
         return self.norm(x), grown
 
@@ -102,17 +109,23 @@ class Block(nn.Module):
         )
 
     def forward(
-        self, x: Tensor, angles: Tensor, visible: Tensor, cache: LayerCache | None
+        self, x: Tensor, angles: Tensor, visible: Tensor, cache: LayerCache | None, last: int
     ) -> tuple[Tensor, LayerCache]:
         batch, new, width = x.shape
-        qkv = self.qkv(self.attention_norm(x)).view(batch, new, 3, self.heads, -1)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, heads, T, width / heads)
-        q, k = rotate(q, angles), rotate(k, angles)
+        start, read = new - last, self.attention_norm(x)
+        x = x[:, start:]
+        weight, bias = self.qkv.weight, self.qkv.bias
+        q = F.linear(read[:, start:], weight[:width], bias[:width])
+        kv = F.linear(read, weight[width:], bias[width:]).view(batch, new, 2, self.heads, -1)
+        q = q.view(batch, last, self.heads, -1).transpose(1, 2)
+        k, v = kv.permute(2, 0, 3, 1, 4)  # each (B, heads, T, width / heads)
+        q, k = rotate(q, angles[:, :, start:]), rotate(k, angles)
         if cache is not None:
             k, v = torch.cat([cache[0], k], 2), torch.cat([cache[1], v], 2)
         dropout = self.dropout if self.training else 0.0
+        visible = visible[:, :, start:]
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=visible, dropout_p=dropout)
-        mixed = self.out(mixed.transpose(1, 2).reshape(batch, new, width))
+        mixed = self.out(mixed.transpose(1, 2).reshape(batch, last, width))
         x = x + F.dropout(mixed, dropout)
         return x + self.mlp(x), (k, v)
 

@@ -39,7 +39,9 @@ class LanguageModel(nn.Module):
             return values
         return self.body.get_input_embeddings()(values)
 
-    def forward(self, embeds: Tensor, mask: Tensor, cache: Any = None) -> tuple[Tensor, Any]:
+    def forward(
+        self, embeds: Tensor, mask: Tensor, cache: Any = None, last: int | None = None
+    ) -> tuple[Tensor, Any]:
         """As :meth:`amer_lite.model.decoder.Decoder.forward`, with the LM's own cache object."""
         position = (mask.cumsum(1) - 1).clamp(min=0)[:, -embeds.shape[1] :]
         out = self.body(
@@ -49,7 +51,7 @@ class LanguageModel(nn.Module):
             past_key_values=cache,
             use_cache=True,
         )
-        return out.last_hidden_state, out.past_key_values
+        return out.last_hidden_state[:, -(last or len(mask[0])) :], out.past_key_values
 
 
 def build(config: Mapping[str, Any]) -> PreTrainedModel:
