@@ -42,7 +42,8 @@ class Pointer(nn.Module):
             hidden: (B, width); ``states``: (B, L, state_dim); ``mask``: (B, L) bool.
             seen: (B, L) float, attention of earlier vectors, summed.
         """
-        scores = torch.einsum("bw,blw->bl", self.query(hidden), self.key(states))
+        wanted = self.query(hidden) @ self.key.weight  # (B, state_dim): cheaper than keys of all
+        scores = torch.einsum("bs,bls->bl", wanted, states)
         scores = scores / hidden.shape[1] ** 0.5 - self.coverage * seen
         attention = scores.masked_fill(~mask, -torch.inf).softmax(1)
         place = torch.einsum("bl,bls->bs", attention, states) @ self.basis.T
