@@ -109,14 +109,14 @@ def test_anchored_is_a_single_vector_and_a_matched_set() -> None:
     rows = torch.nn.utils.rnn.pad_sequence([torch.tensor(golds) for golds in DATA.golds], True)
     mask = torch.arange(4) < torch.tensor([len(golds) for golds in DATA.golds])[:, None]
     vectors, golds = model.rollout(DATA.prefix, m=3), DATA.documents[rows]
-    shared: dict[str, Any] = {"gold_ids": rows, "temperature": config.temperature}
+    shared: dict[str, Any] = {"gold_ids": rows, "temperature": config.temperature, "masked": True}
     expected = single_info_nce(vectors[:, 0], golds, mask, **shared)
-    expected += set_info_nce(vectors[:, 1:], golds, mask, masked=True, **shared)
+    expected += set_info_nce(vectors[:, 1:], golds, mask, **shared)
     assert train(config, model)[1][0].loss == pytest.approx(expected.item(), rel=1e-5)
     config = replace(config, anchored=False, loss="mixture", accumulate=3)
     parts = train(config, build())[1][0].loss
     emitted = build().emit(DATA.prefix, m=3)
-    whole = mixture_info_nce(*emitted, golds, mask, masked=True, **shared)
+    whole = mixture_info_nce(*emitted, golds, mask, **shared)
     assert parts == pytest.approx(whole.item(), rel=1e-5)
 
 

@@ -140,20 +140,19 @@ def _loss(model: AMER, batch: Batch, documents: Tensor, config: TrainConfig, ste
             generator=batch.generator,
             check=False,
         )
-    shared: dict[str, Any] = {"temperature": config.temperature, "check": False}
-    shared |= {"gold_ids": batch.rows.to(device)}
+    shared: dict[str, Any] = {"temperature": config.temperature, "masked": config.masked}
+    shared |= {"gold_ids": batch.rows.to(device), "check": False}
     if (extra := batch.negatives) is not None:
         shared |= {"negatives": documents[extra].to(device), "negative_ids": extra.to(device)}
     of_golds, of_pairs = batch.shares
     if config.loss == "mixture":
-        options = {"masked": config.masked, **shared}
-        return of_golds * mixture_info_nce(vectors, log_weights, golds, mask, **options)
+        return of_golds * mixture_info_nce(vectors, log_weights, golds, mask, **shared)
     anchor = torch.zeros((), device=device)
     if config.anchored:
         anchor = of_golds * single_info_nce(vectors[:, 0], golds, mask, **shared)
         vectors = vectors[:, 1:]
     pairing = config.pairing or usual_pairing(config.m)
-    matched = set_info_nce(vectors, golds, mask, pairing=pairing, masked=config.masked, **shared)
+    matched = set_info_nce(vectors, golds, mask, pairing=pairing, **shared)
     return anchor + of_pairs * matched
 
 

@@ -13,7 +13,17 @@ import torch
 import torch.nn.functional as F
 
 from amer_book.strata import quarters
-from amer_book.worlds import debian_tags, intents, kinds, wordnet
+from amer_book.worlds import (
+    api_sets,
+    debian_tags,
+    dependencies,
+    intents,
+    kinds,
+    phenotypes,
+    seal_tools,
+    tags,
+    wordnet,
+)
 from amer_lite import FaissIndex, Prefix, SentenceEncoder, TrainData
 from amer_lite.datasets import ambigqa
 from amer_lite.datasets.splits import split
@@ -110,6 +120,28 @@ WORLDS: Mapping[str, Setting] = {
 USUAL = tuple(WORLDS)[:-2]
 
 
+def _seal_tools(single: bool) -> Callable[[Path | None, int], Dataset]:
+    def load(folder: Path | None, draw: int) -> Dataset:
+        if folder is None:
+            raise ValueError("Seal-Tools: give the folder of its files, --data FOLDER")
+        return seal_tools.load(folder, single=single, seed=draw)
+
+    return load
+
+
+# For `amer_book.runs.fair`: parts that are implied, and one world whose parts are written.
+WORLDS = {
+    **WORLDS,
+    "dependencies": Setting("dependencies", lambda _, draw: dependencies.load(seed=draw), 400),
+    "tags": Setting("debian-tags-reversed", lambda _, draw: tags.load(seed=draw), 400),
+    "phenotypes": Setting("phenotypes", lambda _, draw: phenotypes.load(seed=draw), 400),
+    "api-sets": Setting("api-sets", lambda _, draw: api_sets.load(seed=draw), 400),
+    "seal-tools": Setting("seal-tools", _seal_tools(False), 400),
+    "seal-tools-single": Setting("seal-tools-single", _seal_tools(True), 400),
+}
+NATURAL = ("dependencies", "tags", "phenotypes", "api-sets")
+
+
 class World:
     """A dataset embedded by MiniLM, compressed to ``dim`` dimensions if those are fewer than 384.
 
@@ -128,7 +160,7 @@ class World:
         data = setting.load(folder, draw)
         for earlier in range(draw):
             data = _unseen(data, setting.load(folder, earlier))
-        encoder = SentenceEncoder()
+        self.encoder = encoder = SentenceEncoder()
         self.ids = list(data.corpus)
         documents = torch.from_numpy(encoder.embed([data.corpus[doc] for doc in self.ids]))
         self.basis = torch.eye(encoder.dim)
