@@ -21,7 +21,7 @@ from amer_lite.search.merge import Merged
 Belief = NDArray[np.float32]
 COMMON = 0.01  # a word of more than this share of the training queries says nothing
 CONNECTIVES = re.compile(
-    r"[.;:?!]+\s+|,\s+|\s+(?:and|or|then|also|after that|followed by|as well as|with|for)\s+", re.I
+    r"[.,;:?!]+(?:\s+|$)|\b(?:and|or|then|also|after that|followed by|as well as|with|for)\b", re.I
 )
 
 
