@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-
 from amer_book import rivals
 from amer_book.climb import at_an_end, beside, climb
+
 from amer_lite import FaissIndex
 from amer_lite.datasets.types import Example
 from amer_lite.search.merge import mixture
