@@ -134,6 +134,7 @@ def train(world: World, name: str, point: Point, seed: int) -> tuple[AMER, dict[
         batch_size=64,
         negatives=8,
         evaluate_every=max(1, point.steps // 4),
+        autocast="bfloat16",
         seed=seed,
         **MODELS[name],
     )
