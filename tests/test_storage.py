@@ -69,7 +69,7 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
 
 def test_only_our_own_leftovers_are_cleaned_up(tmp_path: Path) -> None:
     (tmp_path / "a-backup.txt").write_text("the user's")
-    for name in ("a-0123456789ab.txt", "a-0123456789ab.txt.tmp-abc"):
+    for name in ("a-0123456789ab.txt", "a.txt.tmp-0123456789ab", "manifest.json.tmp-0123456789ab"):
         (tmp_path / name).write_text("of a writer that was killed")
     save_bundle(tmp_path, "kind-1", {}, {"a.txt": lambda path: path.write_text("x")})
     left = {path.name for path in tmp_path.iterdir()}
