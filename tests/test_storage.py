@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import gzip
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from amer_lite import storage
-from amer_lite.storage import atomic_path, load_bundle, save_bundle, text_lines, write_text
+from amer_lite.storage import (
+    atomic_folder,
+    atomic_path,
+    load_bundle,
+    locked,
+    save_bundle,
+    text_lines,
+    write_text,
+)
 
 PACKED = gzip.compress(b"a\nb\n" * 99)
 
@@ -67,6 +76,23 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
         load_bundle(tmp_path / "nowhere", "kind-1")
 
 
+def test_readers_and_writers_do_not_disturb_each_other(tmp_path: Path) -> None:
+    def write(text: str) -> None:
+        for _ in range(40):
+            files = {"a.txt": lambda path: path.write_text(text * 9)}
+            save_bundle(tmp_path, "kind-1", {"text": text}, files)
+
+    write("one")
+    with ThreadPoolExecutor() as pool:
+        writers = [pool.submit(write, text) for text in ("one", "two")]
+        while not all(writer.done() for writer in writers):
+            read = lambda config, paths: (config["text"] * 9, paths["a.txt"].read_text())  # noqa: E731
+            said, found = load_bundle(tmp_path, "kind-1", read)
+            assert said == found
+    assert [writer.result() for writer in writers] == [None, None]
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_only_our_own_leftovers_are_cleaned_up(tmp_path: Path) -> None:
     (tmp_path / "a-backup.txt").write_text("the user's")
     for name in ("a-0123456789ab.txt", "a.txt.tmp-0123456789ab", "manifest.json.tmp-0123456789ab"):
@@ -74,6 +100,37 @@ def test_only_our_own_leftovers_are_cleaned_up(tmp_path: Path) -> None:
     save_bundle(tmp_path, "kind-1", {}, {"a.txt": lambda path: path.write_text("x")})
     left = {path.name for path in tmp_path.iterdir()}
     assert len(left) == 3 and {"a-backup.txt", "manifest.json"} < left
+
+
+def test_leftovers_of_other_writers_are_removed_and_a_live_writer_is_named(tmp_path: Path) -> None:
+    for name in ("x", "made"):
+        (tmp_path / f"{name}.tmp-0123456789ab").mkdir()
+    write_text(tmp_path / "x", "new")
+    with atomic_folder(tmp_path / "made") as staged:
+        (staged / "file").touch()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["made", "x"]
+    named = pytest.raises(OSError, match="x: another process is writing here")
+    with locked(tmp_path / "x"), named, locked(tmp_path / "x", 0):
+        pass
+
+
+@pytest.mark.parametrize("name", ["../../x", "a/b", "..", "", "a\n", "a[1].txt"])
+def test_names_stay_in_the_folder(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="is no name for a file of a bundle"):
+        save_bundle(tmp_path / "b", "kind-1", {}, {name: lambda path: path.write_text("x")})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("value", [{1, 2}, "\ud800", b"x"])
+def test_a_config_that_json_cannot_hold_is_refused_first(value: object, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="config: not for a JSON file"):
+        save_bundle(tmp_path / "b", "kind-1", {"x": value}, {})
+    assert not list(tmp_path.iterdir())
+
+
+def test_text_is_packed_if_its_name_says_so(tmp_path: Path) -> None:
+    write_text(tmp_path / "x.gz", "é\n")
+    assert gzip.decompress((tmp_path / "x.gz").read_bytes()) == "é\n".encode()
 
 
 def test_a_bundle_does_not_replace_one_of_another_kind(tmp_path: Path) -> None:

@@ -70,11 +70,15 @@ def save(
     save_bundle(folder, _KIND, config, files)
 
 
+def _opened(config: dict[str, Any], files: dict[str, Path]) -> tuple[dict[str, Any], Any]:
+    return config, {Path(name).stem: load_file(path) for name, path in files.items()}
+
+
 def resume(
     folder: Path, run: dict[str, Any], model: nn.Module, optimizer: torch.optim.Optimizer
 ) -> tuple[list[Checkpoint], dict[str, Tensor]]:
     """Load what :func:`save` wrote, if it was the same run: its evaluations and best weights."""
-    saved, files = load_bundle(folder, _KIND)
+    saved, parts = load_bundle(folder, _KIND, _opened)
     old = saved.get("run", {})
     differ = [f"{key} {old.get(key)} → {run[key]}" for key in run if old.get(key) != run[key]]
     if differ:
@@ -83,13 +87,13 @@ def resume(
             f"and the data as they were then, before training, or give a new folder"
         )
     try:
-        restore(model, load_file(files["current.safetensors"]))
+        restore(model, parts["current"])
         state: dict[int, dict[str, Tensor]] = {}
-        for key, value in load_file(files["optimizer.safetensors"]).items():
+        for key, value in parts["optimizer"].items():
             index, name = key.split(".", 1)
             state.setdefault(int(index), {})[name] = value
         optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
         history = [Checkpoint(**past) for past in saved["history"]]
-        return history, load_file(files["best.safetensors"])
+        return history, parts["best"]
     except Exception as error:  # whatever a foreign file makes torch or safetensors raise
         raise ValueError(f"{folder}: not a run that can be resumed: {error}") from error
