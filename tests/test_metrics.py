@@ -213,8 +213,8 @@ def test_bad_pairs_are_refused(test: Callable[..., object], a: Any, b: Any, mess
     ("call", "message"),
     [
         (lambda: metrics.mcnemar_exact([0.5, 1], [0, 1]), "0 and 1 only"),
-        (lambda: flip([1], [0], 0), "n must be at least 1"),
-        (lambda: difference([1], [0], 0), "n must be at least 1"),
+        (lambda: flip([1], [0], 0), "n=0 must be a whole number"),
+        (lambda: difference([1], [0], 0), "n=0 must be a whole number"),
         (lambda: difference([1], [0], level=0), "level"),
         (lambda: difference([1], [0], level=math.nan), "level"),
     ],

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from amer_lite.datasets.types import Example, Run
-from amer_lite.search.index import checked_k
+from amer_lite.search.index import positive
 
 PerQuery = NDArray[np.float64]
 
@@ -34,7 +34,7 @@ def _found(
     run: Run, examples: Sequence[Example], k: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """New answers per rank, (Q, width <= k) int64, and answers per query, (Q,) int64."""
-    k = checked_k(k)
+    k = positive("k", k)
     if not examples:
         raise ValueError("no examples to evaluate; is the split empty?")
     if lost := [example.id for example in examples if example.id not in run.rankings]:
@@ -160,8 +160,6 @@ def _paired(a: ArrayLike, b: ArrayLike) -> tuple[PerQuery, PerQuery]:
 
 def _chunks(n: int, width: int) -> Iterator[int]:
     """Row counts that sum to ``n``, each so small that rows × width cells fit in memory."""
-    if n < 1:
-        raise ValueError(f"n must be at least 1, got {n}")
     step = max(1, _CHUNK // max(1, width))
-    for start in range(0, n, step):
+    for start in range(0, positive("n", n), step):
         yield min(step, n - start)

@@ -17,9 +17,9 @@ from amer_lite.search.index import (
     Rows,
     Vectors,
     checked_ids,
-    checked_k,
     comparable,
     known_rows,
+    positive,
     rows_of,
 )
 from amer_lite.storage import load_bundle, save_bundle
@@ -59,8 +59,7 @@ class FaissIndex:
     ) -> None:
         if metric not in ("cosine", "ip"):
             raise ValueError(f"FaissIndex: metric {metric!r} is unknown; choose cosine or ip")
-        if not isinstance(dim, int) or dim < 1:
-            raise ValueError(f"FaissIndex: dim={dim!r} must be a whole number, at least 1")
+        dim = positive("FaissIndex: dim", dim)
         self.dim, self.factory, self.metric = dim, factory, metric
         if re.search(r"HNSW[01](?!\d)", factory):  # crashes faiss
             raise ValueError(f"FaissIndex: factory {factory!r}: a graph needs two links a vector")
@@ -117,7 +116,7 @@ class FaissIndex:
         """
         if not self._ids:
             raise ValueError("search: the index is empty; add vectors first")
-        k, queries = checked_k(k), comparable(queries, self, "queries")
+        k, queries = positive("k", k), comparable(queries, self, "queries")
         with _refused(f"search: options {self.search_options!r}"):
             scores, rows = self._engine.search(queries, k)
         if (rows[:, -1] < 0).any():  # faiss pads at the end

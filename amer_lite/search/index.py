@@ -131,11 +131,11 @@ def checked_ids(ids: Iterable[str], n: int) -> list[str]:
     return names
 
 
-def checked_k(k: int) -> int:
-    """``k``, how many are asked for; ValueError unless it is an integer ≥ 1."""
-    if not isinstance(k, int | np.integer) or k < 1:
-        raise ValueError(f"k={k!r} must be a whole number, at least 1")
-    return int(k)
+def positive(name: str, value: int) -> int:
+    """``value``; ValueError names it unless it is a whole number ≥ 1."""
+    if not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"{name}={value!r} must be a whole number, at least 1")
+    return int(value)
 
 
 def known_rows(rows: Rows, index: VectorIndex) -> Rows:

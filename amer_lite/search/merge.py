@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from amer_lite.search.index import Rows, Scores, Vectors, checked_k
+from amer_lite.search.index import Rows, Scores, Vectors, positive
 
 
 class Merged(NamedTuple):
@@ -224,7 +224,7 @@ def _checked_lists(rows: Rows, k: int) -> Rows:
         )
     if int(rows.max()) > np.iinfo(np.int64).max // rows[0].size - 1:
         raise ValueError(f"rows: {rows.max()} is no position in an index")
-    checked_k(k)
+    positive("k", k)
     return rows.astype(np.int64, copy=False)
 
 

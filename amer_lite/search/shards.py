@@ -20,9 +20,9 @@ from amer_lite.search.index import (
     Rows,
     Vectors,
     checked_ids,
-    checked_k,
     comparable,
     known_rows,
+    positive,
     rows_of,
 )
 from amer_lite.storage import MANIFEST, load_bundle, save_bundle
@@ -121,7 +121,7 @@ class ShardIndex:
 
         ValueError: k < 1, queries that cannot be compared, or foreign shards of other lengths.
         """
-        k = checked_k(k)
+        k = positive("k", k)
         asked = torch.tensor(comparable(queries, self, "queries"), device=self._device)
         scores = torch.full((len(asked), k), -torch.inf, device=self._device)
         rows = torch.full((len(asked), k), -1, device=self._device)
