@@ -19,10 +19,8 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from glob import escape
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import platformdirs
 from filelock import FileLock, Timeout
@@ -30,7 +28,6 @@ from pydantic import BaseModel, Field, ValidationError
 
 MANIFEST = "manifest.json"
 _NAME = r"^\w[\w.-]*$"  # of a file inside the bundle's folder
-_HEX = "[0-9a-f]" * 12
 _LONGEST = 1 << 28  # bytes of a line: a small archive may unpack to any length
 
 
@@ -58,44 +55,38 @@ def locked(path: Path, patience: float = 600) -> Iterator[None]:
     OSError if another writer still holds it after ``patience`` seconds.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    lock = path.with_name(f".{path.name}.lock")
     try:
-        lock.acquire(timeout=patience)
+        held = FileLock(lock).acquire(timeout=patience)
     except Timeout as error:
-        said = f"{path}: another process is writing here; wait for its end, or choose another place"
-        raise OSError(said) from error
-    try:
-        yield
-    finally:
-        with suppress(OSError):  # while it is held: who waits for a lock that is gone makes another
-            Path(lock.lock_file).unlink()
-        lock.release()
+        raise OSError(f"{path}: another process is writing here; wait for its end") from error
+    with held:
+        try:
+            yield
+        finally:
+            _remove(lock)  # while it is held: who waits for a lock that is gone makes another
 
 
 @contextmanager
 def _staged(path: Path) -> Iterator[Path]:
-    """A path beside ``path`` to write to and to rename; its lock must be held."""
-    _remove(path.parent.glob(f"{escape(path.name)}.tmp-{_HEX}"))  # of writers that were killed
-    staged = path.with_name(f"{path.name}.tmp-{uuid4().hex[:12]}")
+    """A path beside ``path`` to write to and to rename; whose lock must be held."""
+    staged = path.with_name(f".{path.name}.tmp")
+    _remove(staged)  # of a writer that was killed
     try:
         yield staged
-    except Exception as error:  # on a full disk some libraries raise their own
-        said = str(error)
-        nameless = isinstance(error, OSError) and not error.filename
+    except Exception as error:
+        said, nameless = str(error), isinstance(error, OSError) and not error.filename
         if nameless or "os error" in said or (staged.name in said and type(error) is RuntimeError):
-            raise OSError(f"{path}: could not be written: {error}") from error
+            raise OSError(f"{path}: could not be written: {error}") from error  # a full disk, often
         raise
     finally:
-        _remove([staged])
+        _remove(staged)
 
 
-def _remove(paths: Iterable[Path]) -> None:
-    for path in paths:
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            with suppress(OSError):  # Windows keeps what a reader has open; the next writer tries
-                path.unlink()
+def _remove(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True)  # which leaves files
+    with suppress(OSError):  # Windows keeps what a reader has open; the next writer tries
+        path.unlink()
 
 
 def _to_disk(path: Path) -> Path:
@@ -188,12 +179,12 @@ def save_bundle(
     if odd := [name for name in files if not re.fullmatch(_NAME, name)]:
         raise ValueError(f"{folder}: {odd[0]!r} is no name for a file of a bundle")
     with locked(folder / MANIFEST):
-        if (old := _manifest(folder)) and old.kind != kind:
+        old = _manifest(folder)
+        if old and old.kind != kind:
             said = f"{folder}: holds {old.kind!r}; save the {kind!r} in a folder of its own"
             raise ValueError(said)
-        before = old.files if old else {}
+        before, entries = old.files if old else {}, {}
         _keep_only(before, {*before, *files}, folder)
-        entries = {}
         for name, write in files.items():
             with _staged(folder / name) as staged:
                 write(staged)
@@ -202,8 +193,8 @@ def save_bundle(
                 entries[name] = _File(file=own, sha256=sha)
                 staged.replace(folder / own)
         manifest = _Manifest(kind=kind, config=dict(config), config_sha256=digest, files=entries)
-        text = json.dumps(manifest.model_dump(), indent=1, ensure_ascii=False)
         with _staged(folder / MANIFEST) as staged:
+            text = json.dumps(manifest.model_dump(), indent=1, ensure_ascii=False)
             staged.write_text(text + "\n", encoding="utf-8")
             _to_disk(staged).replace(folder / MANIFEST)
         _keep_only(entries, {*before, *files}, folder)
@@ -213,8 +204,9 @@ def _keep_only(entries: Mapping[str, _File], names: Iterable[str], folder: Path)
     """Remove older versions of the files of these names, and those of killed writers."""
     kept = {entry.file for entry in entries.values()}
     for name in map(Path, names):
-        found = folder.glob(f"{escape(name.stem)}-{_HEX}{escape(name.suffix)}")
-        _remove(path for path in found if path.name not in kept)
+        for path in folder.glob(f"{name.stem}-{'[0-9a-f]' * 12}{name.suffix}"):
+            if path.name not in kept:
+                _remove(path)
 
 
 def load_bundle(

@@ -244,6 +244,7 @@ def test_a_refused_addition_changes_nothing(vectors: Any, ids: Any, message: str
     [
         (lambda: FaissIndex(DIM, metric="l2"), "'l2' is unknown"),  # type: ignore[arg-type]
         (lambda: FaissIndex(0), "dim=0"),
+        (lambda: FaissIndex(DIM, 5), "factory 5 .* must be str"),  # type: ignore[arg-type]
         (lambda: FaissIndex("4"), "dim='4'"),  # type: ignore[arg-type]
         (lambda: filled(9, metric="ip").search(QUERIES * 1e20, 1), "longer than 1e18"),
         (lambda: FaissIndex(DIM, "tree"), "tree"),

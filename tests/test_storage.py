@@ -95,7 +95,7 @@ def test_readers_and_writers_do_not_disturb_each_other(tmp_path: Path) -> None:
 
 def test_only_our_own_leftovers_are_cleaned_up(tmp_path: Path) -> None:
     (tmp_path / "a-backup.txt").write_text("the user's")
-    for name in ("a-0123456789ab.txt", "a.txt.tmp-0123456789ab", "manifest.json.tmp-0123456789ab"):
+    for name in ("a-0123456789ab.txt", ".a.txt.tmp", ".manifest.json.tmp"):
         (tmp_path / name).write_text("of a writer that was killed")
     save_bundle(tmp_path, "kind-1", {}, {"a.txt": lambda path: path.write_text("x")})
     left = {path.name for path in tmp_path.iterdir()}
@@ -104,7 +104,7 @@ def test_only_our_own_leftovers_are_cleaned_up(tmp_path: Path) -> None:
 
 def test_leftovers_of_other_writers_are_removed_and_a_live_writer_is_named(tmp_path: Path) -> None:
     for name in ("x", "made"):
-        (tmp_path / f"{name}.tmp-0123456789ab").mkdir()
+        (tmp_path / f".{name}.tmp").mkdir()
     write_text(tmp_path / "x", "new")
     with atomic_folder(tmp_path / "made") as staged:
         (staged / "file").touch()

@@ -57,6 +57,8 @@ class FaissIndex:
         metric: Literal["cosine", "ip"] = "cosine",
         search: str = "",
     ) -> None:
+        if not (isinstance(factory, str) and isinstance(search, str)):
+            raise ValueError(f"FaissIndex: factory {factory!r} and search {search!r} must be str")
         if metric not in ("cosine", "ip"):
             raise ValueError(f"FaissIndex: metric {metric!r} is unknown; choose cosine or ip")
         dim = positive("FaissIndex: dim", dim)

@@ -121,9 +121,10 @@ def comparable(vectors: Vectors, index: VectorIndex, what: str) -> Vectors:
 
 def checked_ids(ids: Iterable[str], n: int) -> list[str]:
     """``ids`` as a list; ValueError unless they are n different strings that are not empty."""
-    if isinstance(ids, str) or len(names := list(ids)) != n:
-        given = "one str" if isinstance(ids, str) else f"{len(names)} ids"
-        raise ValueError(f"ids: {n} vectors but {given}; pass a list of as many ids")
+    if isinstance(ids, str) or not isinstance(ids, Iterable):
+        raise ValueError(f"ids: {n} vectors but one {type(ids).__name__}; pass a list of ids")
+    if len(names := list(ids)) != n:
+        raise ValueError(f"ids: {n} vectors but {len(names)} ids")
     if odd := [name for name in names if not isinstance(name, str) or not name]:
         raise ValueError(f"ids {odd[:5]} are not non-empty strings")
     if twice := [name for name, times in Counter(names).items() if times > 1]:

@@ -44,18 +44,14 @@ def write_shard(
     """
     vectors = np.asarray(vectors)
     if vectors.ndim != 2 or not vectors.size or vectors.dtype not in (np.float16, np.float32):
-        raise ValueError(
-            f"{folder}: not float16 or float32 (n, dim): {vectors.dtype} {vectors.shape}"
-        )
+        raise ValueError(f"{folder}: no halves or floats (n, dim): {vectors.dtype} {vectors.shape}")
     lengths = np.linalg.norm(vectors.astype(np.float32, copy=False), axis=1)
     if (wrong := np.flatnonzero(~(np.abs(lengths - 1) < 0.01))).size:
         raise ValueError(f"{folder}: vectors {wrong[:5].tolist()} are not of unit length")
     ids = checked_ids(ids, len(vectors))
-    if odd := [
-        name for name in ids if "\0" in name or name.encode(errors="ignore").decode() != name
-    ]:
+    names = np.array([name.encode(errors="ignore") for name in ids])
+    if odd := [a for a, b in zip(ids, names, strict=True) if "\0" in a or b.decode() != a]:
         raise ValueError(f"{folder}: ids {odd[:5]} hold a NUL or half a surrogate pair")
-    names = np.array([name.encode() for name in ids])
     files = {"vectors.npy": partial(_write, vectors), "ids.npy": partial(_write, names)}
     save_bundle(folder, _SHARD, settings, files)
 

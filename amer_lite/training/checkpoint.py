@@ -70,15 +70,13 @@ def save(
     save_bundle(folder, _KIND, config, files)
 
 
-def _opened(config: dict[str, Any], files: dict[str, Path]) -> tuple[dict[str, Any], Any]:
-    return config, {Path(name).stem: load_file(path) for name, path in files.items()}
-
-
 def resume(
     folder: Path, run: dict[str, Any], model: nn.Module, optimizer: torch.optim.Optimizer
 ) -> tuple[list[Checkpoint], dict[str, Tensor]]:
     """Load what :func:`save` wrote, if it was the same run: its evaluations and best weights."""
-    saved, parts = load_bundle(folder, _KIND, _opened)
+    saved, parts = load_bundle(
+        folder, _KIND, lambda saved, files: (saved, {n: load_file(p) for n, p in files.items()})
+    )
     old = saved.get("run", {})
     differ = [f"{key} {old.get(key)} → {run[key]}" for key in run if old.get(key) != run[key]]
     if differ:
@@ -87,13 +85,13 @@ def resume(
             f"and the data as they were then, before training, or give a new folder"
         )
     try:
-        restore(model, parts["current"])
+        restore(model, parts["current.safetensors"])
         state: dict[int, dict[str, Tensor]] = {}
-        for key, value in parts["optimizer"].items():
+        for key, value in parts["optimizer.safetensors"].items():
             index, name = key.split(".", 1)
             state.setdefault(int(index), {})[name] = value
         optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
         history = [Checkpoint(**past) for past in saved["history"]]
-        return history, parts["best"]
+        return history, parts["best.safetensors"]
     except Exception as error:  # whatever a foreign file makes torch or safetensors raise
         raise ValueError(f"{folder}: not a run that can be resumed: {error}") from error
