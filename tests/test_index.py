@@ -150,24 +150,6 @@ def test_extreme_lengths_survive_the_cosine() -> None:
     np.testing.assert_array_equal(index.vectors(np.arange(2000)), unit(CORPUS))  # as they are
 
 
-@pytest.mark.parametrize(
-    ("kind", "scale"),
-    [
-        *((np.float16, scale) for scale in (1e-3, 1, 3e3)),
-        *((np.float32, scale) for scale in (1e-40, 1e-30, 300, 1e20, 1e30)),
-        *((np.float64, scale) for scale in (1e-200, 1e-30, 1e100, 1e200)),
-        (np.longdouble, 1),
-    ],
-)
-def test_directions_have_no_scale(kind: Any, scale: float, folder: Path) -> None:
-    index = FaissIndex(DIM)
-    index.add((CORPUS[:50] * kind(scale)), names(50))
-    np.testing.assert_allclose(index.vectors(np.arange(50)), unit(CORPUS[:50]), atol=2e-3)
-    queries = unit(CORPUS[:50]) * kind(scale)
-    for one in (index, ShardIndex(folder)):
-        np.testing.assert_array_equal(one.search(queries, 1).rows[:, 0], np.arange(50))
-
-
 @pytest.mark.parametrize("metric", ["cosine", "ip"])
 @pytest.mark.parametrize(("factory", "search"), [("Flat", ""), ("SQ8", ""), *WIDE.items()])
 def test_round_trip(factory: str, search: str, metric: Any, tmp_path: Path) -> None:
@@ -248,7 +230,12 @@ def test_a_refused_addition_changes_nothing(vectors: Any, ids: Any, message: str
         (lambda: FaissIndex("4"), "dim='4'"),  # type: ignore[arg-type]
         (lambda: filled(9, metric="ip").search(QUERIES * 1e20, 1), "longer than 1e18"),
         (lambda: FaissIndex(DIM, "tree"), "tree"),
-        (lambda: FaissIndex(DIM, "HNSW1"), "two links"),
+        *(
+            (lambda f=f: FaissIndex(DIM, f), "two links")
+            for f in ("HNSW1", "NSG0", "PQ4x0", "PCA0")
+        ),
+        (lambda: FaissIndex(DIM, "HNSW32_PQ4"), "distances only"),
+        (lambda: filled(factory="IDMap,Flat"), "add: factory 'IDMap,Flat'"),
         (lambda: FaissIndex(DIM, search="nprobe=3"), "nprobe"),
         (lambda: filled(10, factory="IVF20,Flat"), "training points"),
         (lambda: filled(99, factory="IVF2,Flat", search="nprobe=0").search(QUERIES, 1), "nprobe"),

@@ -9,11 +9,30 @@ import numpy as np
 import pytest
 
 from amer_lite.search import shards
+from amer_lite.search.faiss import FaissIndex
 from amer_lite.search.shards import ShardIndex, shard_settings, write_shard
 from amer_lite.storage import save_bundle
 from tests.test_index import CORPUS, DIM, folder, names, unit
 
 __all__ = ["folder"]  # a fixture
+
+
+@pytest.mark.parametrize(
+    ("kind", "scale"),
+    [
+        *((np.float16, scale) for scale in (1e-3, 1, 3e3)),
+        *((np.float32, scale) for scale in (1e-40, 1e-30, 300, 1e20, 1e30)),
+        *((np.float64, scale) for scale in (1e-200, 1e-30, 1e100, 1e200)),
+        (np.longdouble, 1),
+    ],
+)
+def test_directions_have_no_scale(kind: Any, scale: float, folder: Path) -> None:
+    index = FaissIndex(DIM)
+    index.add((CORPUS[:50] * kind(scale)), names(50))
+    np.testing.assert_allclose(index.vectors(np.arange(50)), unit(CORPUS[:50]), atol=2e-3)
+    queries = unit(CORPUS[:50]) * kind(scale)
+    for one in (index, ShardIndex(folder)):
+        np.testing.assert_array_equal(one.search(queries, 1).rows[:, 0], np.arange(50))
 
 
 def test_half_precision_halves_the_disk(tmp_path: Path) -> None:

@@ -63,10 +63,13 @@ class FaissIndex:
             raise ValueError(f"FaissIndex: metric {metric!r} is unknown; choose cosine or ip")
         dim = positive("FaissIndex: dim", dim)
         self.dim, self.factory, self.metric = dim, factory, metric
-        if re.search(r"HNSW[01](?!\d)", factory):  # crashes faiss
-            raise ValueError(f"FaissIndex: factory {factory!r}: a graph needs two links a vector")
+        if re.search(r"(HNSW|NSG)1(?!\d)|[A-Za-z]0(?!\d)", factory):  # crash faiss or never end
+            said = "a count of 0, or a graph with fewer than two links a vector"
+            raise ValueError(f"FaissIndex: factory {factory!r}: {said}")
         with _refused(f"FaissIndex: factory {factory!r} for dimension {dim}"):
             self._engine: Any = faiss.index_factory(dim, factory, faiss.METRIC_INNER_PRODUCT)
+        if self._engine.metric_type != faiss.METRIC_INNER_PRODUCT:  # such as HNSW32_PQ4
+            raise ValueError(f"FaissIndex: factory {factory!r} knows distances only")
         if (clusters := faiss.try_extract_index_ivf(self._engine)) is not None:
             clusters.make_direct_map()  # lets vectors() find a row
         self._ids: list[str] = []
@@ -104,7 +107,8 @@ class FaissIndex:
         if not self._engine.is_trained:
             with _refused(f"add: {len(vectors)} vectors cannot train {self.factory!r}"):
                 self._engine.train(vectors)
-        self._engine.add(vectors)
+        with _refused(f"add: factory {self.factory!r}"):
+            self._engine.add(vectors)
         self._row.update(zip(ids, range(len(self), len(self) + len(ids)), strict=True))
         self._ids += ids
 
