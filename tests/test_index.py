@@ -170,7 +170,7 @@ def test_round_trip(factory: str, search: str, metric: Any, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("change", "ids", "width", "message"),
     [
-        ({}, ["a", "a"], DIM, r"not a sound .*\['a'\] stand twice"),
+        ({}, ["a", "a"], DIM, r"not a sound .*id 'a' stands twice"),
         ({}, ["a"], DIM, "2 vectors but 1 ids"),
         ({}, ["a", 5], DIM, "not non-empty strings"),
         ({}, ["a", "b"], 3, "dimension 3"),
@@ -206,7 +206,7 @@ def ending_in(value: float) -> Vectors:
         (ending_in(np.nan), "xyz", r"vectors: rows \[2\] are NaN"),
         (ending_in(-np.inf), "xyz", r"vectors: rows \[2\]"),
         (ending_in(0), "xyz", r"vectors: rows \[2\] .*zero"),
-        (CORPUS[:3], [*"xyx"], r"\['x'\] stand twice"),
+        (CORPUS[:3], [*"xyx"], r"id 'x' stands twice"),
         (CORPUS[:3], ["x", "é3", "y"], r"\['é3'\]"),
         (CORPUS[:3], "xyz", "3 vectors but one str"),
         (CORPUS[:3], [*"xy"], "3 vectors but 2 ids"),

@@ -67,7 +67,7 @@ ONE = unit(CORPUS[:3])
     [
         (ONE, ["a", "b"], "3 vectors but 2 ids"),
         (ONE, "abc", "3 vectors but one str"),
-        (ONE, ["a", "b", "a"], r"\['a'\] stand twice"),
+        (ONE, ["a", "b", "a"], r"id 'a' stands twice"),
         (ONE, ["a", "", 5], r"\['', 5\] are not non-empty"),
         (ONE, ["a", "b", "c\0"], r"hold a NUL"),
         (ONE, ["a", "b", "\ud800"], r"half a surrogate pair"),

@@ -101,7 +101,7 @@ class FaissIndex:
                 non-empty ids; too few vectors to train on.
         """
         vectors = comparable(vectors, self, "vectors")
-        ids = checked_ids(ids, len(vectors))
+        ids = checked_ids(ids, len(vectors), "add")
         if twice := [name for name in ids if name in self._row]:
             raise ValueError(f"add: ids {twice[:5]} are there already")
         if not self._engine.is_trained:
@@ -172,8 +172,9 @@ class FaissIndex:
             raise ValueError(f"unknown or missing settings {sorted(odd)}")
         index = cls(**config)
         found = faiss.read_index(str(paths["index.faiss"]))
-        index._ids = json.loads(paths["ids.json"].read_text(encoding="utf-8"))
-        index._row = {name: row for row, name in enumerate(checked_ids(index._ids, found.ntotal))}
+        names = json.loads(paths["ids.json"].read_text(encoding="utf-8"))
+        index._ids = names = checked_ids(names, found.ntotal, "ids.json")
+        index._row = {name: row for row, name in enumerate(names)}
         if found.d != index.dim:
             raise ValueError(f"vectors of dimension {found.d}, but settings of {index.dim}")
         index._engine = found

@@ -119,16 +119,16 @@ def comparable(vectors: Vectors, index: VectorIndex, what: str) -> Vectors:
     return np.ascontiguousarray(vectors, dtype=np.float32)
 
 
-def checked_ids(ids: Iterable[str], n: int) -> list[str]:
+def checked_ids(ids: Iterable[str], n: int, what: str) -> list[str]:
     """``ids`` as a list; ValueError unless they are n different strings that are not empty."""
     if isinstance(ids, str) or not isinstance(ids, Iterable):
-        raise ValueError(f"ids: {n} vectors but one {type(ids).__name__}; pass a list of ids")
+        raise ValueError(f"{what}: {n} vectors but one {type(ids).__name__}; pass a list of ids")
     if len(names := list(ids)) != n:
-        raise ValueError(f"ids: {n} vectors but {len(names)} ids")
+        raise ValueError(f"{what}: {n} vectors but {len(names)} ids")
     if odd := [name for name in names if not isinstance(name, str) or not name]:
-        raise ValueError(f"ids {odd[:5]} are not non-empty strings")
+        raise ValueError(f"{what}: ids {odd[:5]} are not non-empty strings")
     if twice := [name for name, times in Counter(names).items() if times > 1]:
-        raise ValueError(f"ids {twice[:5]} stand twice")
+        raise ValueError(f"{what}: id {twice[0]!r} stands twice")
     return names
 
 

@@ -48,7 +48,7 @@ def write_shard(
     lengths = np.linalg.norm(vectors.astype(np.float32, copy=False), axis=1)
     if (wrong := np.flatnonzero(~(np.abs(lengths - 1) < 0.01))).size:
         raise ValueError(f"{folder}: vectors {wrong[:5].tolist()} are not of unit length")
-    ids = checked_ids(ids, len(vectors))
+    ids = checked_ids(ids, len(vectors), f"{folder}")
     names = np.array([name.encode(errors="ignore") for name in ids])
     if odd := [a for a, b in zip(ids, names, strict=True) if "\0" in a or b.decode() != a]:
         raise ValueError(f"{folder}: ids {odd[:5]} hold a NUL or half a surrogate pair")
