@@ -3,29 +3,36 @@
 A *bundle* is a folder with a ``manifest.json`` that names its format, its configuration and its
 files with their sha256. Files are written first, under names that contain their digest; replacing
 the manifest is the single step that makes the new version visible. A writer killed at any moment
-leaves the previous version readable; a reader never sees a half-written one.
+leaves the previous version readable, and what it left half-written is removed by the next; a reader
+never sees a half-written version, and reads again if the one that it reads is replaced. Writers
+take turns, by a lock beside what they write; OSError names the path that cannot be written.
 """
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
+import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import platformdirs
+from filelock import FileLock, Timeout
 from pydantic import BaseModel, Field, ValidationError
 
 MANIFEST = "manifest.json"
+_NAME = r"^\w[\w.-]*$"  # of a file inside the bundle's folder
+_LONGEST = 1 << 28  # bytes of a line: a small archive may unpack to any length
 
 
 class _File(BaseModel):
-    file: str = Field(pattern=r"^[^/\\]+$")  # inside the bundle's folder
+    file: str = Field(pattern=_NAME)
     sha256: str
 
 
@@ -41,26 +48,59 @@ def cache_folder() -> Path:
     return Path(os.environ.get("AMER_LITE_CACHE") or platformdirs.user_cache_path("amer-lite"))
 
 
-def _beside(path: Path) -> Path:
+@contextmanager
+def locked(path: Path, patience: float = 600) -> Iterator[None]:
+    """Hold the lock of ``path``, which need not exist: a file beside it that goes with its holder.
+
+    OSError if another writer still holds it after ``patience`` seconds.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    return path.with_name(f"{path.name}.tmp-{uuid4().hex[:12]}")
+    lock = path.with_name(f".{path.name}.lock")
+    try:
+        held = FileLock(lock).acquire(timeout=patience)
+    except Timeout as error:
+        raise OSError(f"{path}: another process is writing here; wait for its end") from error
+    with held:
+        try:
+            yield
+        finally:
+            _remove(lock)  # while it is held: who waits for a lock that is gone makes another
 
 
-def _to_disk(path: Path) -> None:
+@contextmanager
+def _staged(path: Path) -> Iterator[Path]:
+    """A path beside ``path`` to write to and to rename; whose lock must be held."""
+    staged = path.with_name(f".{path.name}.tmp")
+    _remove(staged)  # of a writer that was killed
+    try:
+        yield staged
+    except Exception as error:
+        said, nameless = str(error), isinstance(error, OSError) and not error.filename
+        if nameless or "os error" in said or (staged.name in said and type(error) is RuntimeError):
+            raise OSError(f"{path}: could not be written: {error}") from error  # a full disk, often
+        raise
+    finally:
+        _remove(staged)
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True)  # which leaves files
+    with suppress(OSError):  # Windows keeps what a reader has open; the next writer tries
+        path.unlink()
+
+
+def _to_disk(path: Path) -> Path:
     with path.open("rb") as file:
         os.fsync(file.fileno())
+    return path
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a path beside ``path`` to write to; it is renamed to ``path`` if the block succeeds."""
-    staged = _beside(path)
-    try:
+    with locked(path), _staged(path) as staged:
         yield staged
-        _to_disk(staged)
-        staged.replace(path)
-    finally:
-        staged.unlink(missing_ok=True)
+        _to_disk(staged).replace(path)
 
 
 @contextmanager
@@ -69,9 +109,8 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 
     For content that is the same whoever writes it: if ``folder`` is there by then, it stays.
     """
-    staged = _beside(folder)
-    staged.mkdir()
-    try:
+    with locked(folder), _staged(folder) as staged:
+        staged.mkdir()
         yield staged
         for path in filter(Path.is_file, staged.rglob("*")):
             _to_disk(path)
@@ -79,14 +118,36 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
             staged.rename(folder)
         if not folder.is_dir():
             raise OSError(f"{folder}: could not be written; is there a file of that name?")
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` (UTF-8) to ``path`` atomically."""
+    """Write ``text`` (UTF-8) to ``path`` atomically, packed if its name ends in ``.gz``."""
+    content = text.encode()
     with atomic_path(path) as staged:
-        staged.write_text(text, encoding="utf-8")
+        staged.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
+
+
+def text_lines(path: str | Path) -> Iterator[tuple[int, str]]:
+    """Numbers from 1 and lines, ends kept, of a UTF-8 text: plain or gzip, with or without mark.
+
+    Read one at a time. ValueError names file and line: another encoding, a NUL character (UTF-16
+    without a mark), a damaged archive, a line above 256 MiB.
+    """
+    number = 1
+    try:
+        with Path(path).open("rb") as plain:
+            packed = plain.peek(2)[:2] == b"\x1f\x8b" or Path(path).suffix == ".gz"
+            file = gzip.GzipFile(fileobj=plain) if packed else plain
+            while raw := file.readline(_LONGEST + 1):
+                if len(raw) > _LONGEST:
+                    raise ValueError(f"no line of a text is longer than {_LONGEST >> 20} MiB")
+                if b"\0" in raw:
+                    raise ValueError("a NUL character, as in UTF-16")
+                yield number, raw.decode("utf-8-sig")  # Windows likes to begin with a mark
+                number += 1
+    except (ValueError, gzip.BadGzipFile, EOFError, zlib.error) as error:
+        needed = "save the file as UTF-8" if isinstance(error, ValueError) else "fetch it again"
+        raise ValueError(f"{path}, line {number}: {error}; {needed}") from error
 
 
 def sha256(path: Path) -> str:
@@ -101,45 +162,86 @@ def save_bundle(
     config: Mapping[str, Any],
     files: Mapping[str, Callable[[Path], object]],
 ) -> None:
-    """Write a bundle; ValueError if ``folder`` holds one of another kind.
+    """Write a bundle.
 
     Args:
         folder: created if missing.
         kind: format name with version, such as ``"amer-lite/model-1"``.
         config: JSON-serialisable settings, kept in the manifest.
         files: ``{"weights.safetensors": writer}``; each writer is called with the path to fill.
+
+    Raises:
+        ValueError: ``folder`` holds a bundle of another kind, a file name with more than letters,
+            digits and ``_.-``, a config that JSON cannot hold.
+        OSError: the disk is full, or another process writes here and does not end.
     """
-    folder = Path(folder)
-    if (old := _manifest(folder)) and old.kind != kind:
-        raise ValueError(f"{folder}: holds {old.kind!r}; save the {kind!r} in a folder of its own")
-    entries = {}
-    for name, write in files.items():
-        stem, suffix = Path(name).stem, Path(name).suffix
-        fresh = folder / f"{stem}-{uuid4().hex[:12]}{suffix}"
-        with atomic_path(fresh) as staged:
-            write(staged)
-        digest = sha256(fresh)
-        entries[name] = _File(file=f"{stem}-{digest[:12]}{suffix}", sha256=digest)
-        fresh.replace(folder / entries[name].file)
-    digest = _digest(config)
-    manifest = _Manifest(kind=kind, config=dict(config), config_sha256=digest, files=entries)
-    text = json.dumps(manifest.model_dump(), indent=1, ensure_ascii=False)
-    write_text(folder / MANIFEST, text + "\n")
-    for name, entry in entries.items():  # older versions, and what a killed writer left
-        ours = f"{Path(name).stem}-{'[0-9a-f]' * 12}{Path(name).suffix}"
-        for path in [*folder.glob(ours), *folder.glob(f"{ours}.tmp-*")]:
-            if path.name != entry.file:
-                path.unlink(missing_ok=True)
+    folder, digest = Path(folder), _digest(config)
+    if odd := [name for name in files if not re.fullmatch(_NAME, name)]:
+        raise ValueError(f"{folder}: {odd[0]!r} is no name for a file of a bundle")
+    with locked(folder / MANIFEST):
+        old = _manifest(folder)
+        if old and old.kind != kind:
+            said = f"{folder}: holds {old.kind!r}; save the {kind!r} in a folder of its own"
+            raise ValueError(said)
+        before, entries = old.files if old else {}, {}
+        _keep_only(before, {*before, *files}, folder)
+        for name, write in files.items():
+            with _staged(folder / name) as staged:
+                write(staged)
+                sha = sha256(_to_disk(staged))
+                own = f"{Path(name).stem}-{sha[:12]}{Path(name).suffix}"
+                entries[name] = _File(file=own, sha256=sha)
+                staged.replace(folder / own)
+        manifest = _Manifest(kind=kind, config=dict(config), config_sha256=digest, files=entries)
+        with _staged(folder / MANIFEST) as staged:
+            text = json.dumps(manifest.model_dump(), indent=1, ensure_ascii=False)
+            staged.write_text(text + "\n", encoding="utf-8")
+            _to_disk(staged).replace(folder / MANIFEST)
+        _keep_only(entries, {*before, *files}, folder)
 
 
-def load_bundle(folder: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, Path]]:
-    """Read a bundle's configuration and the verified paths of its files.
+def _keep_only(entries: Mapping[str, _File], names: Iterable[str], folder: Path) -> None:
+    """Remove older versions of the files of these names, and those of killed writers."""
+    kept = {entry.file for entry in entries.values()}
+    for name in map(Path, names):
+        for path in folder.glob(f"{name.stem}-{'[0-9a-f]' * 12}{name.suffix}"):
+            if path.name not in kept:
+                _remove(path)
+
+
+def load_bundle(
+    folder: str | Path,
+    kind: str,
+    read: Callable[[dict[str, Any], dict[str, Path]], Any] = lambda config, paths: (config, paths),
+) -> Any:
+    """What ``read`` makes of a bundle's configuration and the verified paths of its files.
+
+    If a writer replaces the bundle meanwhile, the new one is read: files are safe to open only in
+    ``read``. By default it returns both.
 
     Raises:
         FileNotFoundError: no manifest in ``folder``, or a file that it names is missing.
-        ValueError: not a bundle of this ``kind``, unreadable JSON, or a checksum that differs.
+        ValueError: not a bundle of this ``kind``, unreadable JSON, a checksum that differs, or
+            contents of which ``read`` complains.
     """
-    folder, path = Path(folder), Path(folder) / MANIFEST
+    folder = Path(folder)
+    while True:
+        version = _version(folder)
+        try:
+            config, paths = _verified(folder, kind)
+            try:
+                return read(config, paths)
+            except OSError:
+                raise
+            except Exception as error:  # whatever foreign content makes other libraries raise
+                raise ValueError(f"{folder}: not a sound {kind!r}: {error}") from error
+        except (OSError, ValueError):
+            if version == _version(folder):
+                raise
+
+
+def _verified(folder: Path, kind: str) -> tuple[dict[str, Any], dict[str, Path]]:
+    path = folder / MANIFEST
     if not path.is_file():
         raise FileNotFoundError(f"{folder}: no {MANIFEST} here; expected a saved {kind!r}")
     if (manifest := _manifest(folder)) is None:
@@ -157,6 +259,14 @@ def load_bundle(folder: str | Path, kind: str) -> tuple[dict[str, Any], dict[str
     return manifest.config, paths
 
 
+def _version(folder: Path) -> tuple[int, int] | None:
+    """Differs when the manifest was replaced, be it by an equal one."""
+    with suppress(OSError):
+        seen = (folder / MANIFEST).stat()
+        return seen.st_ino, seen.st_mtime_ns
+    return None
+
+
 def _manifest(folder: Path) -> _Manifest | None:
     """None if there is no manifest, or none that can be read."""
     try:
@@ -166,5 +276,9 @@ def _manifest(folder: Path) -> _Manifest | None:
 
 
 def _digest(config: Mapping[str, Any]) -> str:
-    plain = json.loads(json.dumps(dict(config)))  # as it will be read: JSON's keys are strings
+    try:
+        plain = json.loads(json.dumps(dict(config)))  # as it will be read: JSON's keys are strings
+        json.dumps(plain, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"config: not for a JSON file in UTF-8: {error}") from error
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()

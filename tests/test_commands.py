@@ -109,7 +109,7 @@ def whole(files: Path) -> Path:
 
 def test_the_figures_are_those_of_run_and_qrels(whole: Path) -> None:
     found = trec.read_run(whole / "runs/test.trec")
-    golds = trec.read_qrels(whole / "runs/test.qrels")
+    golds = trec.read_qrels(whole / "runs/test.qrels", clusters=True)
     assert len(golds) == 6 and all(len(answers) == 5 for answers in golds.values())
     examples = [Example(query, query, answers) for query, answers in golds.items()]
     records = json.loads((whole / "evaluation/test.json").read_text())
@@ -230,7 +230,7 @@ width = 16"""
     assert len(mined) == 24  # train, and the tenth of it that became dev
     assert mined["0"] == [["Ala 1__0"], ["Ala 2__0"]]  # the lost one has no passage
     assert run("retrieve", config, "--untrained") == 0
-    qrels = trec.read_qrels(tmp_path / "run/runs/test-untrained.qrels")
+    qrels = trec.read_qrels(tmp_path / "run/runs/test-untrained.qrels", clusters=True)
     run_ = trec.read_run(tmp_path / "run/runs/test-untrained.trec")
     examples = [Example(query, query, answers) for query, answers in qrels.items()]
     assert all(len(answers) == 3 for answers in qrels.values())
@@ -290,7 +290,7 @@ def test_a_users_own_files(own: Path, capsys: pytest.CaptureFixture[str]) -> Non
         ("queries.jsonl", '["d31", "d63"], "split": "test"}\n', '["d31", "d6', "line 32"),
         ("corpus.tsv", "d7\ttext 7", "d7 text 7", "corpus.tsv, line 9: 2 cells, but the columns"),
         ("corpus.tsv", "id\ttext", "number\ttext", "corpus.tsv, line 2: id"),
-        ("corpus.tsv", "d9\ttext", "d8\tx\ty\nd9\ttext", "id 'd8' stands twice in the corpus"),
+        ("corpus.tsv", "d9\ttext", "d8\tx\ty\nd9\ttext", "id 'd8' stands twice"),
     ],
 )  # fmt: skip
 def test_bad_files_are_named(

@@ -176,8 +176,9 @@ INDEX = corpus(20, 6)[1]
         (lambda: geometry.diameter(GOLDS, MASK.astype(int)), r"bool \(4, 4\), got int64"),
         (lambda: geometry.rho(GOLDS, FaissIndex(6, metric="ip"), [1]), "cosine, got 'ip'"),
         (lambda: geometry.rho(GOLDS, INDEX, [1, 21], MASK), r"\[1, 20\]"),
+        (lambda: geometry.rho(GOLDS, INDEX, [2.5], MASK), r"k=2\.5"),  # type: ignore[list-item]
         (lambda: geometry.best_vector(GOLDS, INDEX, 3, MASK), "k=3 cannot hold 4 golds"),
-        (lambda: geometry.set_oracle(GOLDS, 0, MASK), "m must be ≥ 1"),
+        (lambda: geometry.set_oracle(GOLDS, 0, MASK), "set_oracle: m=0 must be"),
         (lambda: geometry.vector_cosine(np.ones((2, 1, 3))), "at least two vectors"),
         (lambda: geometry.same_top(np.ones((2, 2))), "float64"),  # type: ignore[arg-type]
         (lambda: geometry.competition(1, 10, 1), "dim=1"),

@@ -14,7 +14,7 @@ import pytest
 from amer_lite.search import shards
 from amer_lite.search.faiss import FaissIndex
 from amer_lite.search.index import Vectors, ann_recall, search_sets
-from amer_lite.search.shards import ShardIndex, shard_settings, write_shard
+from amer_lite.search.shards import ShardIndex, write_shard
 from amer_lite.storage import MANIFEST, save_bundle
 
 DIM = 16
@@ -170,7 +170,9 @@ def test_round_trip(factory: str, search: str, metric: Any, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("change", "ids", "width", "message"),
     [
-        ({}, ["a", "a"], DIM, "2 vectors .* 1 different ids"),
+        ({}, ["a", "a"], DIM, r"not a sound .*id 'a' stands twice"),
+        ({}, ["a"], DIM, "2 vectors but 1 ids"),
+        ({}, ["a", 5], DIM, "not non-empty strings"),
         ({}, ["a", "b"], 3, "dimension 3"),
         ({"colour": 1}, ["a", "b"], DIM, "colour"),
     ],
@@ -204,9 +206,10 @@ def ending_in(value: float) -> Vectors:
         (ending_in(np.nan), "xyz", r"vectors: rows \[2\] are NaN"),
         (ending_in(-np.inf), "xyz", r"vectors: rows \[2\]"),
         (ending_in(0), "xyz", r"vectors: rows \[2\] .*zero"),
-        (CORPUS[:3], "xyx", r"\['x'\] stand twice"),
+        (CORPUS[:3], [*"xyx"], r"id 'x' stands twice"),
         (CORPUS[:3], ["x", "é3", "y"], r"\['é3'\]"),
-        (CORPUS[:3], "xy", "3 vectors but 2 ids"),
+        (CORPUS[:3], "xyz", "3 vectors but one str"),
+        (CORPUS[:3], [*"xy"], "3 vectors but 2 ids"),
         (CORPUS[:3], ["x", 5, ""], r"\[5, ''\] are not non-empty strings"),
     ],
 )
@@ -223,8 +226,16 @@ def test_a_refused_addition_changes_nothing(vectors: Any, ids: Any, message: str
     [
         (lambda: FaissIndex(DIM, metric="l2"), "'l2' is unknown"),  # type: ignore[arg-type]
         (lambda: FaissIndex(0), "dim=0"),
+        (lambda: FaissIndex(DIM, 5), "factory 5 .* must be str"),  # type: ignore[arg-type]
+        (lambda: FaissIndex("4"), "dim='4'"),  # type: ignore[arg-type]
+        (lambda: filled(9, metric="ip").search(QUERIES * 1e20, 1), "longer than 1e18"),
         (lambda: FaissIndex(DIM, "tree"), "tree"),
-        (lambda: FaissIndex(DIM, "HNSW1"), "two links"),
+        *(
+            (lambda f=f: FaissIndex(DIM, f), "two links")
+            for f in ("HNSW1", "NSG0", "PQ4x0", "PCA0")
+        ),
+        (lambda: FaissIndex(DIM, "HNSW32_PQ4"), "distances only"),
+        (lambda: filled(factory="IDMap,Flat"), "add: factory 'IDMap,Flat'"),
         (lambda: FaissIndex(DIM, search="nprobe=3"), "nprobe"),
         (lambda: filled(10, factory="IVF20,Flat"), "training points"),
         (lambda: filled(99, factory="IVF2,Flat", search="nprobe=0").search(QUERIES, 1), "nprobe"),
@@ -241,6 +252,8 @@ def test_bad_settings(call: Any, message: str) -> None:
     ("call", "message"),
     [
         (lambda index: index.search(QUERIES, 0), "k=0"),
+        (lambda index: index.search(QUERIES, 2.5), r"k=2\.5"),
+        (lambda index: index.rows(["é3", 5, "\ud800"]), r"ids \[5, .*\] are not in"),
         (lambda index: index.search(QUERIES[:, :3], 1), r"queries: .*\(50, 3\)"),
         (lambda index: index.search(ending_in(0), 1), r"queries: rows \[2\] .*zero"),
         (lambda index: index.search(ending_in(np.nan), 1), r"queries: rows \[2\] .*NaN"),
@@ -271,27 +284,3 @@ def test_shards_are_one_exact_index(folder: Path, block: int, monkeypatch: Any) 
     np.testing.assert_array_equal(index.rows(f"é{row}" for row in rows), rows)
     assert index.known(["é30", "nowhere", "é2"]) == {"é2": 2, "é30": 30}
     assert index.known([]) == {} and index.rows([]).shape == (0,)
-
-
-def test_half_precision_halves_the_disk(tmp_path: Path) -> None:
-    write_shard(tmp_path / "0", unit(CORPUS).astype(np.float16), names(2000), {})
-    found = ShardIndex(tmp_path).vectors(np.arange(2000))
-    np.testing.assert_allclose(found, unit(CORPUS), atol=5e-4)
-    size = next((tmp_path / "0").glob("vectors*")).stat().st_size
-    assert size == 128 + 2000 * DIM * 2  # numpy's header and two bytes a number
-
-
-def test_bad_shards_are_named(folder: Path) -> None:
-    assert shard_settings(folder / "00001") == {"n": 1} and shard_settings(folder / "9") is None
-    with pytest.raises(FileNotFoundError, match="no shards here"):
-        ShardIndex(folder / "nothing")
-    write_shard(folder / "00003", unit(CORPUS[:1]), ["é0"], {})
-    with pytest.raises(ValueError, match="id 'é0' stands twice in the corpus"):
-        ShardIndex(folder)
-    write_shard(folder / "00003", unit(CORPUS[:1, :4]), ["other"], {})
-    with pytest.raises(ValueError, match=r"shards of dimensions \[4, 16\]"):
-        ShardIndex(folder)
-    (file,) = (folder / "00000").glob("vectors*")
-    file.write_bytes(file.read_bytes()[:-1])
-    with pytest.raises(ValueError, match="checksum differs"):
-        ShardIndex(folder)

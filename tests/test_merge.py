@@ -149,6 +149,26 @@ def test_soft_sum_asks_for_distinct_rows() -> None:
     assert asked == [11, 12]
 
 
+def test_a_document_twice_in_a_list_counts_at_its_best_rank() -> None:
+    rows = np.array([[[7, 7, 3, 7], [3, 8, 8, 9]]])
+    scores = np.array([[[0.9, 0.9, 0.5, 0.4], [0.8, 0.7, 0.7, 0.6]]], np.float32)
+    once = np.array([[[7, -1, 3, -1], [3, 8, -1, 9]]])
+    fused = merge.rrf(rows, 4)
+    assert fused.rows.tolist() == [[3, 7, 8, 9]]
+    np.testing.assert_allclose(fused.scores[0], [1 / 61 + 1 / 63, 1 / 61, 1 / 62, 1 / 64])
+    assert_same(fused, merge.rrf(once, 4))
+    assert_same(merge.mixture(scores, rows, 4), merge.mixture(scores, once, 4))
+    assert_same(merge.max_score(scores, rows, 4), merge.max_score(scores, once, 4))
+    assert_same(merge.round_robin(rows, 4), merge.round_robin(once, 4))
+
+
+@pytest.mark.parametrize("tau", [1e-30, 1e-310])
+def test_a_tiny_temperature_leaves_the_first_of_each_list(tau: float) -> None:
+    rows, scores = np.array([[[0, 1], [2, 3]]]), np.array([[[0.9, 0.1], [0.8, 0.7]]], np.float32)
+    merged = merge.mixture(scores, rows, 4, tau)
+    assert (merged.rows[0, :2].tolist(), merged.scores.tolist()) == ([0, 2], [[0.5, 0.5, 0, 0]])
+
+
 def test_input_is_left_alone() -> None:
     rows = np.array([[[1, -1], [1, 2]]])
     scores = np.array([[[1, np.nan], [2, 0]]], dtype=np.float32)
@@ -177,6 +197,8 @@ def with_nan(values: Scores) -> Scores:
         *[(np.empty(shape, np.int64), 1, "none of them 0") for shape in ((0, 3, 4), (2, 3, 0))],
         (ROWS.astype(float), 1, "float64"),
         (ROWS - 2, 1, "≥ −1"),
+        (ROWS, 1.5, r"k=1\.5"),
+        *((ROWS.astype(kind) + kind(2**62), 1, "no position") for kind in (np.int64, np.uint64)),
     ],
 )
 def test_bad_rows(rows: Rows, k: int, message: str) -> None:
@@ -205,6 +227,7 @@ def test_bad_rows(rows: Rows, k: int, message: str) -> None:
         (lambda: merge.soft_sum(ROWS, QUERIES, lambda r: ones(r, 4), 1), r"\(1, 4\) of 1 rows"),
         (lambda: merge.soft_sum(ROWS, QUERIES, lambda r: ones(r, 5, np.nan), 1), "of query 0"),
         (lambda: merge.soft_sum(ROWS, with_nan(QUERIES), ones, 1), "of query 1"),
+        (lambda: merge.soft_sum(ROWS, QUERIES, ones, 1, 1e-40), "or tau=1e-40 is too small"),
     ],
 )
 def test_other_bad_input(call: Callable[[], Merged], message: str) -> None:

@@ -90,12 +90,17 @@ def test_clusters_against_the_definition(data: st.DataObject) -> None:
 def test_measures_refuse_bad_input(measure: Measure) -> None:
     examples = [Example("q1", "text", ["a"])]
     run = Run({"q1": ["a"]})
-    with pytest.raises(ValueError, match="k must be at least 1"):
-        measure(run, examples, 0)
+    for k in (0, 1.5, "5"):
+        with pytest.raises(ValueError, match=f"k={k!r} must be a whole number"):
+            measure(run, examples, k)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="no examples"):
         measure(run, [], 5)
-    with pytest.raises(ValueError, match="no ranking for query 'q1'"):
+    with pytest.raises(
+        ValueError, match=r"no ranking for 1 of 1 queries: \['q1'\]; is it a run ov"
+    ):
         measure(Run({"q2": ["a"]}), examples, 5)
+    with pytest.warns(match=r"no ranking for 1 of 2 queries: \['q2'\]; they count as zero"):
+        assert measure(run, [*examples, Example("q2", "text", ["a"])], 1).tolist() == [1, 0]
     assert measure(Run({"q1": []}), examples, 5) == [0]  # an empty answer is a bad one, no error
 
 
@@ -208,8 +213,8 @@ def test_bad_pairs_are_refused(test: Callable[..., object], a: Any, b: Any, mess
     ("call", "message"),
     [
         (lambda: metrics.mcnemar_exact([0.5, 1], [0, 1]), "0 and 1 only"),
-        (lambda: flip([1], [0], 0), "n must be at least 1"),
-        (lambda: difference([1], [0], 0), "n must be at least 1"),
+        (lambda: flip([1], [0], 0), "n=0 must be a whole number"),
+        (lambda: difference([1], [0], 0), "n=0 must be a whole number"),
         (lambda: difference([1], [0], level=0), "level"),
         (lambda: difference([1], [0], level=math.nan), "level"),
     ],

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
+import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from amer_lite.storage import atomic_path, load_bundle, save_bundle, write_text
+from amer_lite import storage
+from amer_lite.storage import (
+    atomic_folder,
+    atomic_path,
+    load_bundle,
+    locked,
+    save_bundle,
+    text_lines,
+    write_text,
+)
+
+PACKED = gzip.compress(b"a\nb\n" * 99)
 
 
 def test_a_block_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -62,13 +76,61 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
         load_bundle(tmp_path / "nowhere", "kind-1")
 
 
+def test_readers_and_writers_do_not_disturb_each_other(tmp_path: Path) -> None:
+    def write(text: str) -> None:
+        for _ in range(40):
+            files = {"a.txt": lambda path: path.write_text(text * 9)}
+            save_bundle(tmp_path, "kind-1", {"text": text}, files)
+
+    write("one")
+    with ThreadPoolExecutor() as pool:
+        writers = [pool.submit(write, text) for text in ("one", "two")]
+        while not all(writer.done() for writer in writers):
+            read = lambda config, paths: (config["text"] * 9, paths["a.txt"].read_text())  # noqa: E731
+            said, found = load_bundle(tmp_path, "kind-1", read)
+            assert said == found
+    assert [writer.result() for writer in writers] == [None, None]
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_only_our_own_leftovers_are_cleaned_up(tmp_path: Path) -> None:
     (tmp_path / "a-backup.txt").write_text("the user's")
-    for name in ("a-0123456789ab.txt", "a-0123456789ab.txt.tmp-abc"):
+    for name in ("a-0123456789ab.txt", ".a.txt.tmp", ".manifest.json.tmp"):
         (tmp_path / name).write_text("of a writer that was killed")
     save_bundle(tmp_path, "kind-1", {}, {"a.txt": lambda path: path.write_text("x")})
     left = {path.name for path in tmp_path.iterdir()}
     assert len(left) == 3 and {"a-backup.txt", "manifest.json"} < left
+
+
+def test_leftovers_of_other_writers_are_removed_and_a_live_writer_is_named(tmp_path: Path) -> None:
+    for name in ("x", "made"):
+        (tmp_path / f".{name}.tmp").mkdir()
+    write_text(tmp_path / "x", "new")
+    with atomic_folder(tmp_path / "made") as staged:
+        (staged / "file").touch()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["made", "x"]
+    named = pytest.raises(OSError, match="x: another process is writing here")
+    with locked(tmp_path / "x"), named, locked(tmp_path / "x", 0):
+        pass
+
+
+@pytest.mark.parametrize("name", ["../../x", "a/b", "..", "", "a\n", "a[1].txt"])
+def test_names_stay_in_the_folder(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="is no name for a file of a bundle"):
+        save_bundle(tmp_path / "b", "kind-1", {}, {name: lambda path: path.write_text("x")})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("value", [{1, 2}, "\ud800", b"x"])
+def test_a_config_that_json_cannot_hold_is_refused_first(value: object, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="config: not for a JSON file"):
+        save_bundle(tmp_path / "b", "kind-1", {"x": value}, {})
+    assert not list(tmp_path.iterdir())
+
+
+def test_text_is_packed_if_its_name_says_so(tmp_path: Path) -> None:
+    write_text(tmp_path / "x.gz", "é\n")
+    assert gzip.decompress((tmp_path / "x.gz").read_bytes()) == "é\n".encode()
 
 
 def test_a_bundle_does_not_replace_one_of_another_kind(tmp_path: Path) -> None:
@@ -93,3 +155,35 @@ def test_a_changed_config_is_noticed(tmp_path: Path) -> None:
     manifest.write_text(manifest.read_text().replace("cosine", "ip"))
     with pytest.raises(ValueError, match="checksum of the config differs"):
         load_bundle(tmp_path, "kind-1")
+
+
+@pytest.mark.parametrize("name", ["text", "text.gz"])
+def test_text_is_read_with_a_mark_or_without_plain_or_packed(name: str, tmp_path: Path) -> None:
+    text = "é\r\n\n日本\u2028\x0b\nlast"
+    (tmp_path / "plain").write_bytes(text.encode("utf-8-sig"))
+    (tmp_path / name).write_bytes(gzip.compress(text.encode()) + gzip.compress(b"\nend"))
+    lines = [(1, "é\r\n"), (2, "\n"), (3, "日本\u2028\x0b\n"), (4, "last")]
+    assert list(text_lines(tmp_path / "plain")) == lines
+    assert list(text_lines(tmp_path / name)) == [*lines[:3], (4, "last\n"), (5, "end")]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a\nb\xe9\n", "line 2: 'utf-8' codec.*save the file as UTF-8"),  # Latin-1
+        ("a\nb".encode("utf-16"), "line 1: a NUL"),
+        ("a\nb".encode("utf-16-le"), "line 1: a NUL"),
+        (b"a\n\xed\xa0\x80\n", "line 2: 'utf-8' codec"),  # a lone surrogate
+        (PACKED[:-9], r"line \d+: .*fetch it again"),
+        (PACKED[:15] + b"\xff" + PACKED[16:], r"line \d+: .*fetch it again"),
+        (PACKED + b"no gzip", r"line 199: .*fetch it again"),
+        (gzip.compress(b"a\n" + b"b" * (1 << 21)), "line 2: no line .* longer than 1 MiB"),
+    ],
+)
+def test_what_is_no_text_is_named_with_its_line(
+    content: bytes, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "_LONGEST", 1 << 20)
+    (tmp_path / "x").write_bytes(content)
+    with pytest.raises(ValueError, match=re.escape(f"{tmp_path / 'x'}, ") + message):
+        list(text_lines(tmp_path / "x"))

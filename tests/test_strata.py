@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from amer_book.strata import independent, quarters, trend
@@ -50,7 +52,44 @@ def test_trend_without_variation_is_no_evidence() -> None:
     assert found == (0, 0, 0, 1)
 
 
+def test_a_stratum_of_one_query_says_nothing() -> None:
+    rng = np.random.default_rng(3)
+    scores, levels, strata = rng.random(60), rng.integers(0, 4, 60), np.repeat([0, 1], 30)
+    without = trend(scores, levels, strata, 200, 0.95, np.random.default_rng(0))
+    scores, levels, strata = (np.append(array, 5) for array in (scores, levels, strata))
+    assert trend(scores, levels, strata, 200, 0.95, np.random.default_rng(0)) == without
+
+
+def test_resamples_without_a_slope_are_left_out() -> None:
+    found = trend([0, 1], [0, 2], [0, 0], 50, 0.95, np.random.default_rng(0))
+    assert found[:3] == (0.5, 0.5, 0.5) and found.p == pytest.approx(2 * stats.norm.sf(1))
+
+
+@pytest.mark.parametrize(
+    ("scores", "levels", "strata", "n", "level", "message"),
+    [
+        ([0, 1], [1, 1], [0, 0], 5, 0.9, "levels vary in no stratum"),
+        ([0, 1], [1, 2], [0, 1], 5, 0.9, "levels vary in no stratum"),
+        ([0, 1, 1], [1, 2], [0, 0], 5, 0.9, "arrays .* alike"),
+        ([], [], [], 5, 0.9, "arrays .* alike"),
+        ([0, np.nan], [1, 2], [0, 0], 5, 0.9, "NaN"),
+        ([0, 1], [1, np.inf], [0, 0], 5, 0.9, "NaN or inf"),
+        ([0, 1], [1, 2], [0, np.nan], 5, 0.9, "NaN"),
+        ([0, 1], [1, 2], [0, 0], 0, 0.9, "n=0"),
+        ([0, 1], [1, 2], [0, 0], 5, 95, "level=95"),
+    ],
+)
+def test_bad_trends_are_refused(
+    scores: Any, levels: Any, strata: Any, n: int, level: float, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        trend(scores, levels, strata, n, level, np.random.default_rng(0))
+
+
 def test_independent_multiplies_the_shares_of_each_place() -> None:
     together = np.array([[1, 1], [1, 1], [0, 0], [0, 0]], bool)
     apart = np.array([[1, 0], [1, 0], [0, 1], [0, 1]], bool)
     assert independent(together) == independent(apart) == 0.25
+    for bad in (np.zeros((0, 2)), np.zeros(3), np.full((2, 2), np.nan), [[2, 0]]):
+        with pytest.raises(ValueError, match="true or false"):
+            independent(np.asarray(bad))

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from amer_lite import AMER, AMERConfig, DecoderConfig, Prefix, TrainConfig, TrainData, fit
 from amer_lite.model.prefix import Feedback
+from amer_lite.storage import locked
 from amer_lite.training.checkpoint import Checkpoint
 from amer_lite.training.matching import mixture_info_nce, set_info_nce, single_info_nce
 
@@ -185,6 +186,13 @@ def test_the_best_evaluation_wins_not_the_last() -> None:
 
     best, _ = train(replace(CONFIG, steps=6), evaluate=evaluate)
     assert torch.equal(best, seen[1]) and not torch.equal(seen[1], seen[2])
+
+
+def test_two_runs_in_one_folder_are_refused(tmp_path: Path) -> None:
+    expected = f"{tmp_path}.*another process is writing here"
+    with locked(tmp_path / "training"), pytest.raises(OSError, match=expected):
+        train(folder=tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_of_another_run_is_refused(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,6 +38,15 @@ def test_a_dataset_lists_the_examples_of_all_splits_in_order() -> None:
     assert Dataset("d", {}, {}, "here") == Dataset("d", {}, {}, "there")
 
 
+def test_a_run_takes_any_ordered_ids_and_keeps_its_own() -> None:
+    ids = ["a", "b"]
+    run = Run({"q": ids})
+    assert run == Run({"q": ("a", "b")}) == Run({"q": dict.fromkeys(ids).keys()})  # type: ignore[dict-item]
+    assert run == Run({"q": np.array(ids)}) == Run({"q": iter(ids)})  # type: ignore[dict-item]
+    ids.append("c")
+    assert run.rankings == {"q": ["a", "b"]}
+
+
 def dataset(**splits: list[Example]) -> Dataset:
     return Dataset("d", {"a": "text"}, splits)
 
@@ -54,6 +64,12 @@ def dataset(**splits: list[Example]) -> Dataset:
         (lambda: dataset(dev=[Example("q", "text", [("a", "zz")])]), "d: gold 'zz'.*'q'"),
         (lambda: dataset(a=[Example("q", "x", ["a"])], b=[Example("q", "y", ["a"])]), "'q' stan"),
         (lambda: Run({"q1": ["a"], "q2": ["a", "b", "c", "b"]}), "'q2' ranks document 'b' more"),
+        (lambda: Run([["a"]]), "expected {query id"),  # type: ignore[arg-type]
+        *(
+            (lambda odd=odd: Run({"q": odd}), "'q': no list of document ids")
+            for odd in ("abc", b"ab", {"a", "b"}, {"a": 1.0}, None, 3, ["a", 3], ["a", ""], [["a"]])
+        ),
+        (lambda: Run({1: ["a"]}), "query 1: no list"),  # type: ignore[dict-item]
     ],
 )
 def test_what_is_refused(make: Callable[[], object], message: str) -> None:

@@ -69,7 +69,7 @@ def measure(
 
 def _read(run: Path) -> tuple[dict[str, Example], Run]:
     """The questions of a run with their golds, by id, and the run."""
-    golds = trec.read_qrels(run.with_suffix(".qrels"))
+    golds = trec.read_qrels(run.with_suffix(".qrels"), clusters=True)
     return {query: Example(query, query, own) for query, own in golds.items()}, trec.read_run(run)
 
 

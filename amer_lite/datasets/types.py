@@ -74,12 +74,29 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Run:
-    """Ranked document ids per query id, best first; ValueError if one is ranked twice."""
+    """Ranked document ids per query id, best first.
+
+    Raises:
+        ValueError: a query or document id that is no str or empty, a ranking that is no list of
+            ids, such as a str or a set, or that has a document twice.
+    """
 
     rankings: Mapping[str, Sequence[str]]
 
     def __post_init__(self) -> None:
+        if not isinstance(self.rankings, Mapping):
+            raise ValueError(
+                f"Run: expected {{query id: [document id, …]}}, got {self.rankings!r:.60}"
+            )
+        lists: dict[str, Sequence[str]] = {}
         for query, ranking in self.rankings.items():
-            if len(set(ranking)) != len(ranking):
-                twice = Counter(ranking).most_common(1)[0][0]
+            listed = not isinstance(ranking, str | bytes | set | frozenset | Mapping)
+            lists[query] = found = (
+                list(ranking) if listed and hasattr(ranking, "__iter__") else [""]
+            )
+            if not all(isinstance(name, str) and name for name in (query, *found)):
+                raise ValueError(f"Run: query {query!r}: no list of document ids: {ranking!r:.60}")
+            if len(set(found)) != len(found):
+                twice = Counter(found).most_common(1)[0][0]
                 raise ValueError(f"Run: query {query!r} ranks document {twice!r} more than once")
+        object.__setattr__(self, "rankings", lists)

@@ -8,7 +8,7 @@ from amer_lite.datasets.types import Example, Run
 from amer_lite.evaluation import metrics
 from amer_lite.model.amer import AMER
 from amer_lite.model.prefix import Prefix
-from amer_lite.search.index import VectorIndex
+from amer_lite.search.index import VectorIndex, positive
 from amer_lite.search.retrieve import Merge, as_run, retrieve, search_and_merge
 
 
@@ -36,8 +36,7 @@ def evaluator(
         ValueError: at once, not after hours of training: m or k < 1, an unknown merge, not one
             example per query, or a gold that is not in the index.
     """
-    if m < 1:
-        raise ValueError(f"evaluator: m={m} must be at least 1")
+    positive("evaluator: m", m)
     if not examples or len(examples) != len(prefix.mask):
         raise ValueError(f"evaluator: {len(examples)} examples for {len(prefix.mask)} queries")
     gold = index.vectors(index.rows(doc for example in examples for doc in example.gold_ids)[:1])

@@ -18,7 +18,7 @@ from scipy.optimize import nnls
 from scipy.stats import beta
 
 from amer_lite.evaluation.metrics import PerQuery
-from amer_lite.search.index import VectorIndex
+from amer_lite.search.index import VectorIndex, positive
 
 Points = NDArray[np.floating[Any]]  # read as float64, returned as float32
 Mask = NDArray[np.bool_]
@@ -53,7 +53,7 @@ def rho(
     """
     if index.metric != "cosine":
         raise ValueError(f"rho: needs an index with metric cosine, got {index.metric!r}")
-    if not len(ks) or min(ks) < 1 or max(ks) > len(index.ids):
+    if not len(ks) or max(positive("rho: k", k) for k in ks) > len(index.ids):
         raise ValueError(f"rho: ks {list(ks)} must lie in [1, {len(index.ids)}]")
     scores = index.search(centroid(golds, gold_mask), max(ks)).scores[:, np.asarray(ks) - 1]
     radius = np.sqrt(np.maximum(0, 2 - 2 * scores.astype(np.float64)))
@@ -130,7 +130,7 @@ def best_vector(
     on the way: greatest margin of the least similar gold over the document behind the k-th.
     """
     points, mask = _unit_points(golds, gold_mask)
-    if k < mask.sum(1).max():
+    if positive("best_vector: k", k) < mask.sum(1).max():
         raise ValueError(f"best_vector: k={k} cannot hold {mask.sum(1).max()} golds")
     vectors = smallest_cap(golds, gold_mask)[0]
     best, best_margin = vectors.copy(), np.full(len(vectors), -np.inf)
@@ -161,8 +161,7 @@ def set_oracle(golds: Points, m: int, gold_mask: Mask | None = None) -> Points:
     is its own vector; vectors to spare repeat the first.
     """
     points, mask = _unit_points(golds, gold_mask)
-    if m < 1:
-        raise ValueError(f"set_oracle: m must be ≥ 1, got {m}")
+    positive("set_oracle: m", m)
     group = np.zeros(mask.shape, np.int64)
     for b in np.flatnonzero(mask.sum(1) > 1):
         tree = linkage(points[b, mask[b]], "complete")

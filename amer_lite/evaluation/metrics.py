@@ -6,21 +6,24 @@ found at the first rank that holds any of its documents, and counts once; a late
 found answer is not relevant again. When every answer has one document, Recall, Precision and nDCG
 are those of trec_eval.
 
-Measures raise ValueError for k < 1, no examples, or an example whose query the run does not rank;
-other queries of the run are ignored, and a ranking shorter than k is as if filled up with
-irrelevant documents. Tests and intervals take arrays (Q,) of such values, and raise ValueError for
-those that are empty, not finite or of different lengths, and for arguments out of range. ``n`` is
-the number of random draws, ``level`` the coverage of an interval (low, high), such as 0.95.
+Measures raise ValueError for k < 1, no examples, or a run that ranks none of their queries; a query
+that it does not rank counts as zero, with a warning. Other queries of the run are ignored, and a
+ranking shorter than k is as if filled up with irrelevant documents. Tests and intervals take arrays
+(Q,) of such values, and raise ValueError for those that are empty, not finite or of different
+lengths, and for arguments out of range. ``n`` is the number of random draws, ``level`` the coverage
+of an interval (low, high), such as 0.95.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from amer_lite.datasets.types import Example, Run
+from amer_lite.search.index import positive
 
 PerQuery = NDArray[np.float64]
 
@@ -31,17 +34,19 @@ def _found(
     run: Run, examples: Sequence[Example], k: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """New answers per rank, (Q, width <= k) int64, and answers per query, (Q,) int64."""
-    if k < 1:
-        raise ValueError(f"k must be at least 1, got {k}")
+    k = positive("k", k)
     if not examples:
         raise ValueError("no examples to evaluate; is the split empty?")
+    if lost := [example.id for example in examples if example.id not in run.rankings]:
+        said = f"the run has no ranking for {len(lost)} of {len(examples)} queries: {lost[:3]}"
+        if len(lost) == len(examples):
+            raise ValueError(f"{said}; is it a run over another split?")
+        warnings.warn(f"{said}; they count as zero", stacklevel=3)
     width = min(k, max(map(len, run.rankings.values()), default=0))
     new = np.zeros((len(examples), width), dtype=np.int64)
     for row, example in zip(new, examples, strict=True):
-        if (ranking := run.rankings.get(example.id)) is None:
-            raise ValueError(f"the run has no ranking for query {example.id!r}")
         missing = [frozenset(answer) for answer in example.golds]
-        for rank, doc in enumerate(ranking[:k]):
+        for rank, doc in enumerate(run.rankings.get(example.id, ())[:k]):
             still = [answer for answer in missing if doc not in answer]
             row[rank], missing = len(missing) - len(still), still
     return new, np.array([len(example.golds) for example in examples], dtype=np.int64)
@@ -155,8 +160,6 @@ def _paired(a: ArrayLike, b: ArrayLike) -> tuple[PerQuery, PerQuery]:
 
 def _chunks(n: int, width: int) -> Iterator[int]:
     """Row counts that sum to ``n``, each so small that rows × width cells fit in memory."""
-    if n < 1:
-        raise ValueError(f"n must be at least 1, got {n}")
     step = max(1, _CHUNK // max(1, width))
-    for start in range(0, n, step):
+    for start in range(0, positive("n", n), step):
         yield min(step, n - start)

@@ -266,10 +266,12 @@ class AMER(nn.Module):
             ValueError: a foreign or corrupt file, weights that do not fit, or a base with other
                 weights than those that the adapters were trained on.
         """
-        saved, files = load_bundle(folder, _KIND)
+        saved, weights = load_bundle(
+            folder, _KIND, lambda saved, files: (saved, load_file(files["weights.safetensors"]))
+        )
         try:
             digest = saved.pop("base_sha256", None)
-            config, weights = AMERConfig(**saved), load_file(files["weights.safetensors"])
+            config = AMERConfig(**saved)
             if config.lora is None:
                 model = cls(config).to(weights["output_projection.weight"].dtype)
             else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,16 @@ from typing import Any, Literal
 import faiss
 import numpy as np
 
-from amer_lite.search.index import Hits, Rows, Vectors, comparable, known_rows, rows_of
+from amer_lite.search.index import (
+    Hits,
+    Rows,
+    Vectors,
+    checked_ids,
+    comparable,
+    known_rows,
+    positive,
+    rows_of,
+)
 from amer_lite.storage import load_bundle, save_bundle
 
 _BUNDLE = "amer-lite/faiss-index-2"
@@ -49,15 +57,19 @@ class FaissIndex:
         metric: Literal["cosine", "ip"] = "cosine",
         search: str = "",
     ) -> None:
+        if not (isinstance(factory, str) and isinstance(search, str)):
+            raise ValueError(f"FaissIndex: factory {factory!r} and search {search!r} must be str")
         if metric not in ("cosine", "ip"):
             raise ValueError(f"FaissIndex: metric {metric!r} is unknown; choose cosine or ip")
-        if dim < 1:
-            raise ValueError(f"FaissIndex: dim={dim!r} must be at least 1")
+        dim = positive("FaissIndex: dim", dim)
         self.dim, self.factory, self.metric = dim, factory, metric
-        if re.search(r"HNSW[01](?!\d)", factory):  # crashes faiss
-            raise ValueError(f"FaissIndex: factory {factory!r}: a graph needs two links a vector")
+        if re.search(r"(HNSW|NSG)1(?!\d)|[A-Za-z]0(?!\d)", factory):  # crash faiss or never end
+            said = "a count of 0, or a graph with fewer than two links a vector"
+            raise ValueError(f"FaissIndex: factory {factory!r}: {said}")
         with _refused(f"FaissIndex: factory {factory!r} for dimension {dim}"):
             self._engine: Any = faiss.index_factory(dim, factory, faiss.METRIC_INNER_PRODUCT)
+        if self._engine.metric_type != faiss.METRIC_INNER_PRODUCT:  # such as HNSW32_PQ4
+            raise ValueError(f"FaissIndex: factory {factory!r} knows distances only")
         if (clusters := faiss.try_extract_index_ivf(self._engine)) is not None:
             clusters.make_direct_map()  # lets vectors() find a row
         self._ids: list[str] = []
@@ -89,17 +101,14 @@ class FaissIndex:
                 non-empty ids; too few vectors to train on.
         """
         vectors = comparable(vectors, self, "vectors")
-        ids = list(ids)
-        if len(ids) != len(vectors):
-            raise ValueError(f"add: {len(vectors)} vectors but {len(ids)} ids")
-        if odd := [name for name in ids if not isinstance(name, str) or not name]:
-            raise ValueError(f"add: ids {odd[:5]} are not non-empty strings")
-        if twice := [name for name, n in Counter(ids).items() if n > 1 or name in self._row]:
-            raise ValueError(f"add: ids {twice[:5]} stand twice or are there already")
+        ids = checked_ids(ids, len(vectors), "add")
+        if twice := [name for name in ids if name in self._row]:
+            raise ValueError(f"add: ids {twice[:5]} are there already")
         if not self._engine.is_trained:
             with _refused(f"add: {len(vectors)} vectors cannot train {self.factory!r}"):
                 self._engine.train(vectors)
-        self._engine.add(vectors)
+        with _refused(f"add: factory {self.factory!r}"):
+            self._engine.add(vectors)
         self._row.update(zip(ids, range(len(self), len(self) + len(ids)), strict=True))
         self._ids += ids
 
@@ -113,11 +122,9 @@ class FaissIndex:
         """
         if not self._ids:
             raise ValueError("search: the index is empty; add vectors first")
-        if k < 1:
-            raise ValueError(f"search: k={k!r} must be at least 1")
-        queries = comparable(queries, self, "queries")
+        k, queries = positive("k", k), comparable(queries, self, "queries")
         with _refused(f"search: options {self.search_options!r}"):
-            scores, rows = self._engine.search(queries, int(k))
+            scores, rows = self._engine.search(queries, k)
         if (rows[:, -1] < 0).any():  # faiss pads at the end
             scores[rows < 0] = -np.inf
         return Hits(scores, rows)
@@ -157,17 +164,20 @@ class FaissIndex:
             ValueError: another kind of bundle, a wrong checksum, unknown settings, or another
                 dimension or number of vectors than they say.
         """
-        config, paths = load_bundle(folder, _BUNDLE)
+        return load_bundle(folder, _BUNDLE, cls._opened)
+
+    @classmethod
+    def _opened(cls, config: dict[str, Any], paths: dict[str, Path]) -> FaissIndex:
         if odd := config.keys() ^ {"dim", "factory", "metric", "search"}:
-            raise ValueError(f"{folder}: unknown or missing settings {sorted(odd)}")
+            raise ValueError(f"unknown or missing settings {sorted(odd)}")
         index = cls(**config)
-        index._engine = faiss.read_index(str(paths["index.faiss"]))
-        index._ids = json.loads(paths["ids.json"].read_text(encoding="utf-8"))
-        index._row = {name: row for row, name in enumerate(index._ids)}
-        found, said = index._engine, (len(index._row), index.dim)
-        if (found.ntotal, found.d) != said:
-            held = f"{found.ntotal} vectors of dimension {found.d}"
-            raise ValueError(f"{folder}: {held}, but {said[0]} different ids, dimension {said[1]}")
+        found = faiss.read_index(str(paths["index.faiss"]))
+        names = json.loads(paths["ids.json"].read_text(encoding="utf-8"))
+        index._ids = names = checked_ids(names, found.ntotal, "ids.json")
+        index._row = {name: row for row, name in enumerate(names)}
+        if found.d != index.dim:
+            raise ValueError(f"vectors of dimension {found.d}, but settings of {index.dim}")
+        index._engine = found
         index.tune(index.search_options)
         return index
 

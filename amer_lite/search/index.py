@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
@@ -92,7 +93,8 @@ def comparable(vectors: Vectors, index: VectorIndex, what: str) -> Vectors:
     caller's array is never changed.
 
     Raises:
-        ValueError: ``what`` has another shape, holds NaN, infinity, or under cosine a zero vector.
+        ValueError: ``what`` has another shape, holds NaN or infinity; under cosine a zero vector,
+            else one so long (above 1e18) that inner products leave float32.
     """
     vectors, cosine = np.asarray(vectors), index.metric == "cosine"
     fits = vectors.ndim == 2 and vectors.shape[1] == index.dim and len(vectors)
@@ -100,18 +102,41 @@ def comparable(vectors: Vectors, index: VectorIndex, what: str) -> Vectors:
         raise ValueError(
             f"{what}: expected numbers (n ≥ 1, {index.dim}), got {vectors.dtype} {vectors.shape}"
         )
-    squares = np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64)
-    wrong = ~(squares <= float(np.finfo(np.float32).max) ** 2) | (cosine & (squares == 0))
-    if wrong.any():
+    squares = np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64, casting="same_kind")
+    if cosine and (far := ~((squares > 1e-200) & (squares < 1e200))).any():
+        with np.errstate(divide="ignore", invalid="ignore"):  # zero, NaN and infinity become NaN
+            vectors = vectors / np.where(far, np.abs(vectors).max(1), 1)[:, None]  # type: ignore[assignment]
+        squares = np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64, casting="same_kind")
+    if (wrong := ~(squares <= (1e200 if cosine else 1e36))).any():
         raise ValueError(
-            f"{what}: rows {np.flatnonzero(wrong)[:5].tolist()} are NaN, infinite, or zero, "
-            f"which has no cosine"
+            f"{what}: rows {np.flatnonzero(wrong)[:5].tolist()} are NaN, infinite, "
+            f"{'or zero, which has no cosine' if cosine else 'or longer than 1e18'}"
         )
     if cosine and (odd := np.abs(squares - 1) > 2e-6).any():
         lengths = np.where(odd, np.sqrt(squares), 1)[:, None]
         out = np.empty(vectors.shape, np.float32)
         return np.divide(vectors, lengths, out=out, casting="same_kind")
     return np.ascontiguousarray(vectors, dtype=np.float32)
+
+
+def checked_ids(ids: Iterable[str], n: int, what: str) -> list[str]:
+    """``ids`` as a list; ValueError unless they are n different strings that are not empty."""
+    if isinstance(ids, str) or not isinstance(ids, Iterable):
+        raise ValueError(f"{what}: {n} vectors but one {type(ids).__name__}; pass a list of ids")
+    if len(names := list(ids)) != n:
+        raise ValueError(f"{what}: {n} vectors but {len(names)} ids")
+    if odd := [name for name in names if not isinstance(name, str) or not name]:
+        raise ValueError(f"{what}: ids {odd[:5]} are not non-empty strings")
+    if twice := [name for name, times in Counter(names).items() if times > 1]:
+        raise ValueError(f"{what}: id {twice[0]!r} stands twice")
+    return names
+
+
+def positive(name: str, value: int) -> int:
+    """``value``; ValueError names it unless it is a whole number ≥ 1."""
+    if not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"{name}={value!r} must be a whole number, at least 1")
+    return int(value)
 
 
 def known_rows(rows: Rows, index: VectorIndex) -> Rows:

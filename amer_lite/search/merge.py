@@ -7,10 +7,10 @@ best first, as positions in ``index.ids``; −1 means *no hit* and is dropped wh
 rank 0 of list 1, …, rank 1 of list 0, ….
 
 A rule is a score per hit. What follows is common to all: hits are ranked by score, ties in turn
-order; a document counts where it stands first; the first k documents remain.
+order; a document counts where it stands first, also within one list; the first k documents remain.
 
-All rules raise ValueError on arrays of a wrong shape or type, an empty batch, rows below −1,
-``k < 1``, and scores or vectors that are not finite.
+All rules raise ValueError on arrays of a wrong shape or type, an empty batch, rows below −1 or too
+large to be positions, ``k < 1``, and scores or vectors that are not finite.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from amer_lite.search.index import Rows, Scores, Vectors
+from amer_lite.search.index import Rows, Scores, Vectors, positive
 
 
 class Merged(NamedTuple):
@@ -65,7 +65,7 @@ def rrf(rows: Rows, k: int, c: float = 60) -> Merged:
     A −1 still takes up its rank. ``c`` ≥ 0 damps; 60 is the value of the original publication.
     ``found_by``: the list in which the row ranks best, ties to the first.
     """
-    rows = _checked_lists(rows, k)
+    rows = _once(_checked_lists(rows, k))
     if not 0 <= c < np.inf:
         raise ValueError(f"rrf: c={c!r} must be finite and not negative; 60 is customary")
     gain = 1 / (c + np.arange(1, rows.shape[2] + 1))
@@ -110,11 +110,14 @@ def soft_sum(
         if vectors.shape != (len(candidates), queries.shape[2]):
             raise ValueError(f"soft_sum: vectors {vectors.shape} of {len(candidates)} rows")
         similar = vectors @ queries[query].T  # (candidates, m)
-        if not np.isfinite(similar).all():
-            raise ValueError(f"soft_sum: NaN or infinity in the vectors of query {query}")
-        scaled = similar.astype(np.float64) / tau
-        best = scaled.max(axis=1, keepdims=True)
-        total = best[:, 0] + np.log(np.exp(scaled - best).sum(axis=1))
+        best = similar.max(axis=1, keepdims=True).astype(np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = best[:, 0] / tau + np.log(np.exp((similar - best) / tau).sum(axis=1))
+        if not (np.abs(total) <= np.finfo(np.float32).max).all():
+            raise ValueError(
+                f"soft_sum: scores of query {query} are NaN or infinite; so are its vectors or "
+                f"those of its hits, or tau={tau!r} is too small"
+            )
         score[query, real] = total[each]
         finder[query, real] = similar.argmax(axis=1)[each]
     return _rank(rows, score, k, finder)
@@ -137,12 +140,13 @@ def mixture(
     has its first row only; large: rows count by the number of their lists.
     """
     rows = _checked_lists(rows, k)
-    scores = _checked_scores(scores, rows)
+    scores, rows = _checked_scores(scores, rows), _once(rows)
     if not 0 < tau < np.inf:
         raise ValueError(f"mixture: tau={tau!r} must be positive and finite")
-    scaled = np.where(rows >= 0, scores.astype(np.float64) / tau, -np.inf)
-    scaled[(rows < 0).all(axis=2)] = 0  # an empty list has nothing to share out
-    share = np.exp(scaled - scaled.max(axis=2, keepdims=True))
+    real = np.where(rows >= 0, scores.astype(np.float64), -np.inf)
+    real[(rows < 0).all(axis=2)] = 0  # an empty list has nothing to share out
+    with np.errstate(over="ignore"):  # a tiny tau leaves the best hits only
+        share = np.exp((real - real.max(axis=2, keepdims=True)) / tau)
     share /= share.sum(axis=2, keepdims=True)
     share *= _checked_weights(weights, rows)[..., None]
     return _rank(rows, _summed(rows, share), k)
@@ -188,6 +192,14 @@ def _rank(rows: Rows, scores: Scores | None, k: int, found_by: Rows | None = Non
     )
 
 
+def _once(rows: Rows) -> Rows:
+    """The lists without a document's later places in the same one."""
+    row, place, first = _by_row(rows.reshape(-1, rows.shape[2]))
+    out = np.empty_like(row)
+    np.put_along_axis(out, place, np.where(first, row, -1), axis=1)
+    return out.reshape(rows.shape)
+
+
 def _by_row(hits: Rows) -> tuple[Rows, Rows, NDArray[np.bool_]]:
     """The hits (B, n) sorted by row, then by place: row, place, and is it the first of its row."""
     n = hits.shape[1]
@@ -210,8 +222,9 @@ def _checked_lists(rows: Rows, k: int) -> Rows:
             f"rows: expected integers ≥ −1 of shape (B, m, depth), none of them 0; "
             f"got {rows.dtype} {rows.shape}"
         )
-    if k < 1:
-        raise ValueError(f"k={k!r}: ask for at least one result")
+    if int(rows.max()) > np.iinfo(np.int64).max // rows[0].size - 1:
+        raise ValueError(f"rows: {rows.max()} is no position in an index")
+    positive("k", k)
     return rows.astype(np.int64, copy=False)
 
 

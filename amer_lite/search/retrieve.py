@@ -92,8 +92,9 @@ def as_run(merged: Merged, index: VectorIndex, examples: Sequence[Example]) -> R
     """
     rankings = {
         example.id: [index.ids[row] for row in rows if row >= 0]
-        for example, rows in zip(examples, merged.rows, strict=True)
+        for example, rows in zip(examples, merged.rows, strict=False)
     }
-    if len(rankings) != len(examples):
-        raise ValueError(f"as_run: {len(examples)} examples, but {len(rankings)} distinct ids")
+    if not len(rankings) == len(examples) == len(merged.rows):
+        given = f"{len(examples)} examples of {len(rankings)} distinct ids"
+        raise ValueError(f"as_run: {len(merged.rows)} rankings for {given}")
     return Run(rankings)

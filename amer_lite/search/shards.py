@@ -15,7 +15,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from amer_lite.search.index import Hits, Rows, Vectors, comparable, known_rows, rows_of
+from amer_lite.search.index import (
+    Hits,
+    Rows,
+    Vectors,
+    checked_ids,
+    comparable,
+    known_rows,
+    positive,
+    rows_of,
+)
 from amer_lite.storage import MANIFEST, load_bundle, save_bundle
 
 _SHARD = "amer-lite/shard-1"
@@ -28,10 +37,32 @@ def write_shard(
     """Write a shard of n ids and their L2-normalised vectors (n, dim), float32 or float16.
 
     ``settings``, what it was made from, are given back by :func:`shard_settings`.
+
+    Raises:
+        ValueError: vectors of another shape or type, or not within 0.01 of unit length; not n
+            different non-empty ids; one with a NUL or half a surrogate pair.
     """
-    names = np.array([name.encode() for name in ids])
+    vectors = np.asarray(vectors)
+    if vectors.ndim != 2 or not vectors.size or vectors.dtype not in (np.float16, np.float32):
+        raise ValueError(f"{folder}: no halves or floats (n, dim): {vectors.dtype} {vectors.shape}")
+    lengths = np.linalg.norm(vectors.astype(np.float32, copy=False), axis=1)
+    if (wrong := np.flatnonzero(~(np.abs(lengths - 1) < 0.01))).size:
+        raise ValueError(f"{folder}: vectors {wrong[:5].tolist()} are not of unit length")
+    ids = checked_ids(ids, len(vectors), f"{folder}")
+    names = np.array([name.encode(errors="ignore") for name in ids])
+    if odd := [a for a, b in zip(ids, names, strict=True) if "\0" in a or b.decode() != a]:
+        raise ValueError(f"{folder}: ids {odd[:5]} hold a NUL or half a surrogate pair")
     files = {"vectors.npy": partial(_write, vectors), "ids.npy": partial(_write, names)}
     save_bundle(folder, _SHARD, settings, files)
+
+
+def _opened(_: Any, paths: dict[str, Path]) -> tuple[NDArray[Any], NDArray[np.bytes_]]:
+    vectors, ids = np.load(paths["vectors.npy"], mmap_mode="r"), np.load(paths["ids.npy"])
+    kinds = vectors.dtype.kind + ids.dtype.kind
+    if vectors.ndim != 2 or not vectors.size or ids.shape != vectors.shape[:1] or kinds != "fS":
+        raise ValueError(f"vectors {vectors.dtype} {vectors.shape}, ids {ids.dtype} {ids.shape}")
+    b"\n".join(ids.tolist()).decode()  # UnicodeDecodeError now, not in the middle of a search
+    return vectors, ids
 
 
 def _write(array: NDArray[Any], path: Path) -> None:
@@ -64,13 +95,13 @@ class ShardIndex:
         parts = sorted(path for path in Path(folder).glob("*") if (path / MANIFEST).exists())
         if not parts:
             raise FileNotFoundError(f"{folder}: no shards here")
-        files = [load_bundle(part, _SHARD)[1] for part in parts]
-        self._shards = [np.load(paths["vectors.npy"], mmap_mode="r") for paths in files]
+        opened = [load_bundle(part, _SHARD, _opened) for part in parts]
+        self._shards = [vectors for vectors, _ in opened]
         widths = {vectors.shape[1] for vectors in self._shards}
         if len(widths) > 1:
             raise ValueError(f"{folder}: shards of dimensions {sorted(widths)}; embed again")
         self.dim: int = widths.pop()
-        self.ids = _Ids(np.concatenate([np.load(paths["ids.npy"]) for paths in files]))
+        self.ids = _Ids(np.concatenate([ids for _, ids in opened]))
         self._starts = np.cumsum([0, *map(len, self._shards)])
         self._device = torch.device(device)
         ordered = np.sort(self.ids.names)
@@ -84,10 +115,9 @@ class ShardIndex:
     def search(self, queries: Vectors, k: int) -> Hits:
         """The k best rows for each query (N, dim); one pass over the shards for all of them.
 
-        ValueError: k < 1, or queries that cannot be compared.
+        ValueError: k < 1, queries that cannot be compared, or foreign shards of other lengths.
         """
-        if k < 1:
-            raise ValueError(f"search: k={k!r} must be at least 1")
+        k = positive("k", k)
         asked = torch.tensor(comparable(queries, self, "queries"), device=self._device)
         scores = torch.full((len(asked), k), -torch.inf, device=self._device)
         rows = torch.full((len(asked), k), -1, device=self._device)
@@ -95,6 +125,8 @@ class ShardIndex:
             numbers = torch.arange(first, first + len(block), device=self._device)
             scores, best = torch.cat([scores, asked @ block.T], 1).topk(k, dim=1)
             rows = torch.cat([rows, numbers.expand(len(asked), -1)], 1).gather(1, best)
+        if not (scores < 1.02).all():  # nor if they are NaN
+            raise ValueError("search: the shards hold vectors that are not of unit length")
         return Hits(scores.cpu().numpy(), rows.cpu().numpy())
 
     def vectors(self, rows: Rows) -> Vectors:
@@ -115,7 +147,8 @@ class ShardIndex:
 
     def known(self, ids: Iterable[str]) -> dict[str, int]:
         """Row by id, for those of ``ids`` that are in the index."""
-        wanted = np.array([name.encode() for name in dict.fromkeys(ids)] or [b""])
+        words = {name.encode(errors="surrogatepass") for name in ids if isinstance(name, str)}
+        wanted = np.array([*words] or [b""])
         found = np.flatnonzero(np.isin(self.ids.names, wanted))
         return {self.ids[row]: row for row in found.tolist()}
 

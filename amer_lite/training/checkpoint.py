@@ -74,7 +74,9 @@ def resume(
     folder: Path, run: dict[str, Any], model: nn.Module, optimizer: torch.optim.Optimizer
 ) -> tuple[list[Checkpoint], dict[str, Tensor]]:
     """Load what :func:`save` wrote, if it was the same run: its evaluations and best weights."""
-    saved, files = load_bundle(folder, _KIND)
+    saved, parts = load_bundle(
+        folder, _KIND, lambda saved, files: (saved, {n: load_file(p) for n, p in files.items()})
+    )
     old = saved.get("run", {})
     differ = [f"{key} {old.get(key)} → {run[key]}" for key in run if old.get(key) != run[key]]
     if differ:
@@ -83,13 +85,13 @@ def resume(
             f"and the data as they were then, before training, or give a new folder"
         )
     try:
-        restore(model, load_file(files["current.safetensors"]))
+        restore(model, parts["current.safetensors"])
         state: dict[int, dict[str, Tensor]] = {}
-        for key, value in load_file(files["optimizer.safetensors"]).items():
+        for key, value in parts["optimizer.safetensors"].items():
             index, name = key.split(".", 1)
             state.setdefault(int(index), {})[name] = value
         optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
         history = [Checkpoint(**past) for past in saved["history"]]
-        return history, load_file(files["best.safetensors"])
+        return history, parts["best.safetensors"]
     except Exception as error:  # whatever a foreign file makes torch or safetensors raise
         raise ValueError(f"{folder}: not a run that can be resumed: {error}") from error

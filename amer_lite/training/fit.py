@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from tqdm.auto import tqdm
 
 from amer_lite.model.amer import AMER
 from amer_lite.model.weights import restore, snapshot
-from amer_lite.storage import MANIFEST
+from amer_lite.storage import MANIFEST, locked
 from amer_lite.training.checkpoint import Checkpoint, identity, resume, save
 from amer_lite.training.config import TrainConfig
 from amer_lite.training.data import Batch, Batches, TrainData
@@ -61,6 +62,7 @@ def fit(
     Raises:
         ValueError: queries that the model cannot read, a non-finite loss or score, a ``folder``
             that holds another run, or parts that cannot be shared out among the processes.
+        OSError: another process trains in ``folder``, or the disk is full.
     """
     rank = accelerator.process_index if accelerator else 0
     processes = accelerator.num_processes if accelerator else 1
@@ -87,7 +89,8 @@ def fit(
     device = model.input_projection.weight.device
     silent = not progress or rank > 0
     bar = tqdm(range(start, config.steps), initial=start, total=config.steps, disable=silent)
-    with torch.random.fork_rng():
+    own = folder if rank == 0 else None  # to write to
+    with torch.random.fork_rng(), locked(own / "training", 0) if own else nullcontext():
         for step in bar:
             left = (config.steps - step) / max(1, config.steps - warm)
             for group in optimizer.param_groups:
@@ -119,8 +122,8 @@ def fit(
             history.append(Checkpoint(step + 1, float(np.mean(losses)), score))
             losses.clear()
             bar.set_postfix(loss=f"{history[-1].loss:.3f}", dev=f"{score:.4f}")
-            if folder is not None and rank == 0:
-                save(folder, run, model, optimizer, history, best)
+            if own:
+                save(own, run, model, optimizer, history, best)
     restore(model, best)
     return history
 
