@@ -8,10 +8,12 @@ leaves the previous version readable; a reader never sees a half-written one.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
 import shutil
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +24,7 @@ import platformdirs
 from pydantic import BaseModel, Field, ValidationError
 
 MANIFEST = "manifest.json"
+_LONGEST = 1 << 28  # bytes of a line: a small archive may unpack to any length
 
 
 class _File(BaseModel):
@@ -87,6 +90,29 @@ def write_text(path: Path, text: str) -> None:
     """Write ``text`` (UTF-8) to ``path`` atomically."""
     with atomic_path(path) as staged:
         staged.write_text(text, encoding="utf-8")
+
+
+def text_lines(path: str | Path) -> Iterator[tuple[int, str]]:
+    """Numbers from 1 and lines, ends kept, of a UTF-8 text: plain or gzip, with or without mark.
+
+    Read one at a time. ValueError names file and line: another encoding, a NUL character (UTF-16
+    without a mark), a damaged archive, a line above 256 MiB.
+    """
+    number = 1
+    try:
+        with Path(path).open("rb") as plain:
+            packed = plain.peek(2)[:2] == b"\x1f\x8b" or Path(path).suffix == ".gz"
+            file = gzip.GzipFile(fileobj=plain) if packed else plain
+            while raw := file.readline(_LONGEST + 1):
+                if len(raw) > _LONGEST:
+                    raise ValueError(f"no line of a text is longer than {_LONGEST >> 20} MiB")
+                if b"\0" in raw:
+                    raise ValueError("a NUL character, as in UTF-16")
+                yield number, raw.decode("utf-8-sig")  # Windows likes to begin with a mark
+                number += 1
+    except (ValueError, gzip.BadGzipFile, EOFError, zlib.error) as error:
+        needed = "save the file as UTF-8" if isinstance(error, ValueError) else "fetch it again"
+        raise ValueError(f"{path}, line {number}: {error}; {needed}") from error
 
 
 def sha256(path: Path) -> str:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
+import re
 from pathlib import Path
 
 import pytest
 
-from amer_lite.storage import atomic_path, load_bundle, save_bundle, write_text
+from amer_lite import storage
+from amer_lite.storage import atomic_path, load_bundle, save_bundle, text_lines, write_text
+
+PACKED = gzip.compress(b"a\nb\n" * 99)
 
 
 def test_a_block_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -93,3 +98,35 @@ def test_a_changed_config_is_noticed(tmp_path: Path) -> None:
     manifest.write_text(manifest.read_text().replace("cosine", "ip"))
     with pytest.raises(ValueError, match="checksum of the config differs"):
         load_bundle(tmp_path, "kind-1")
+
+
+@pytest.mark.parametrize("name", ["text", "text.gz"])
+def test_text_is_read_with_a_mark_or_without_plain_or_packed(name: str, tmp_path: Path) -> None:
+    text = "é\r\n\n日本\u2028\x0b\nlast"
+    (tmp_path / "plain").write_bytes(text.encode("utf-8-sig"))
+    (tmp_path / name).write_bytes(gzip.compress(text.encode()) + gzip.compress(b"\nend"))
+    lines = [(1, "é\r\n"), (2, "\n"), (3, "日本\u2028\x0b\n"), (4, "last")]
+    assert list(text_lines(tmp_path / "plain")) == lines
+    assert list(text_lines(tmp_path / name)) == [*lines[:3], (4, "last\n"), (5, "end")]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a\nb\xe9\n", "line 2: 'utf-8' codec.*save the file as UTF-8"),  # Latin-1
+        ("a\nb".encode("utf-16"), "line 1: a NUL"),
+        ("a\nb".encode("utf-16-le"), "line 1: a NUL"),
+        (b"a\n\xed\xa0\x80\n", "line 2: 'utf-8' codec"),  # a lone surrogate
+        (PACKED[:-9], r"line \d+: .*fetch it again"),
+        (PACKED[:15] + b"\xff" + PACKED[16:], r"line \d+: .*fetch it again"),
+        (PACKED + b"no gzip", r"line 199: .*fetch it again"),
+        (gzip.compress(b"a\n" + b"b" * (1 << 21)), "line 2: no line .* longer than 1 MiB"),
+    ],
+)
+def test_what_is_no_text_is_named_with_its_line(
+    content: bytes, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "_LONGEST", 1 << 20)
+    (tmp_path / "x").write_bytes(content)
+    with pytest.raises(ValueError, match=re.escape(f"{tmp_path / 'x'}, ") + message):
+        list(text_lines(tmp_path / "x"))
