@@ -144,8 +144,8 @@ def test_passages_without_names_of_columns(tmp_path: Path) -> None:
 
 def alce_rows() -> list[dict[str, Any]]:
     passages = [{"id": str(i), "title": f"Car {i}", "text": f"Number  {i} ran."} for i in range(40)]
-    answers = [{"answers": [[f"car {i}", "x"], ["nobody"]]} for i in range(10)]
-    pairs = [{"qa_pairs": [{"short_answers": [f"Car {i}"]}]} for i in range(10, 20)]
+    answers: list[Any] = [{"answers": [[f"car {i}", "x"], ["nobody"]]} for i in range(10)]
+    pairs: list[Any] = [{"qa_pairs": [{"short_answers": [f"Car {i}"]}]} for i in range(10, 20)]
     return [
         {"sample_id": f"s{i}", "question": f"Which {i}?", "docs": passages[i : i + 3], **one}
         for i, one in enumerate(answers + pairs)

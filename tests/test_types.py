@@ -57,6 +57,8 @@ def dataset(**splits: list[Example]) -> Dataset:
         (lambda: Dataset("d", {7: "text"}, {}), "document 7"),  # type: ignore[dict-item]
         (lambda: Dataset("d", {"a": None}, {}), "document 'a' .* None"),  # type: ignore[dict-item]
         (lambda: dataset(**{"../../x": []}), "d: '../../x' cannot name a split"),
+        (lambda: dataset(train="abc"), "split 'train' is no list of Example"),  # type: ignore[arg-type]
+        (lambda: dataset(train=iter(())), "split 'train' is no"),  # type: ignore[arg-type]
         (lambda: dataset(**{"": []}), "d: '' cannot name a split"),
         (lambda: Dataset("d", {"a": "\n "}, {}), "document 'a' has an empty text"),
         (lambda: dataset(dev=[Example("q", "text", [("a", "zz")])]), "d: gold 'zz'.*'q'"),

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from amer_lite.datasets.cleaning import Asked, Loaded, clean
-from amer_lite.datasets.files import Files, Filled, Record, Id, by_split, read_records
+from amer_lite.datasets.files import Files, Filled, Id, Record, by_split, read_records
 from amer_lite.datasets.splits import fingerprint
 
 HUB = "sewon/ambig_qa", "light"  # repository and configuration

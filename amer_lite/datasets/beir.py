@@ -11,9 +11,9 @@ import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from amer_lite.datasets.files import Document, Filled, Id, Record, documents, read_records
 from amer_lite.datasets.types import Dataset, Example
@@ -24,7 +24,8 @@ _ORDER = ("train", "dev", "test")  # of the splits that stand first
 
 
 class _Document(Document):
-    def filled(self) -> Document:  # there are documents without a text
+    @model_validator(mode="after")
+    def filled(self) -> Self:  # some have no text
         return self
 
 

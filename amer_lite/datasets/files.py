@@ -13,8 +13,15 @@ from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
-from pydantic import model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 from pydantic.aliases import AliasChoices, AliasPath
 
 from amer_lite.datasets.splits import split
@@ -157,14 +164,14 @@ def read_records(path: str | Path, kind: type[R]) -> Iterator[tuple[str, R]]:
             yield where, validated(kind.model_validate, row, where)
         return
     lines = ((number, line) for number, line in text_lines(path) if not line.isspace())
-    number, line = next(lines, (0, ""))
-    if line.lstrip().startswith("["):
-        text = line + "".join(line for _, line in lines)
+    first = next(lines, (1, "[]"))  # an empty file has no records
+    if first[1].lstrip().startswith("["):
+        text = first[1] + "".join(line for _, line in lines)
         array = TypeAdapter(list[kind])  # type: ignore[valid-type]
         found = validated(array.validate_json, text, str(path))
         yield from ((f"{path}, record {i}", one) for i, one in enumerate(found, start=1))
         return
-    for number, line in chain([(number, line)] if line else [], lines):
+    for number, line in chain([first], lines):
         where = f"{path}, line {number}"
         yield where, validated(kind.model_validate_json, line, where)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from amer_lite.datasets.cleaning import Asked, Loaded, clean, words
-from amer_lite.datasets.files import Files, Filled, Record, Id, by_split, documents, read_records
+from amer_lite.datasets.files import Files, Filled, Id, Record, by_split, documents, read_records
 from amer_lite.datasets.report import Cases
 from amer_lite.datasets.splits import fingerprint, normalise_text
 

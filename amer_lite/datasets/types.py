@@ -76,9 +76,11 @@ class Dataset:
                 raise ValueError(
                     f"{self.name}: document {doc!r} has an empty text, or no str: {text!r:.60}"
                 )
-        for split in self.splits:
+        for split, part in self.splits.items():
             if not _plain(split) or not re.fullmatch(r"[^./\\:\s][^/\\:\x00-\x1f]*", split):
                 raise ValueError(f"{self.name}: {split!r} cannot name a split; try one like 'test'")
+            if not isinstance(part, Sequence) or not all(isinstance(e, Example) for e in part):
+                raise ValueError(f"{self.name}: split {split!r} is no list of Example")
         for query, times in Counter(example.id for example in self.examples()).items():
             if times > 1:
                 raise ValueError(f"{self.name}: query id {query!r} stands twice")
