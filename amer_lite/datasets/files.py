@@ -90,10 +90,10 @@ T = TypeVar("T")
 def load(corpus: str | Path | Mapping[str, str], queries: Files, seed: int = 0) -> Dataset:
     """A data set from a file of documents and one or more files of queries (see `read_records`).
 
-    A document: ``{"id": "d1", "text": "…"}``, with a ``"title"`` if there is one, which
-    then opens the text. A query: ``{"query": "…", "golds": ["d1", ["d2", "d3"]]}``, with an ``"id"`` (else q1, q2, … in reading order) and a ``"split"`` if wanted. A gold is a
-    document, or a list of documents of which any will do. Texts are taken as they are: look at them
-    with `audit.audit`.
+    A document is ``{"id": "d1", "text": "…"}``, with a ``"title"`` if there is one, which then
+    opens the text. A query is ``{"query": "…", "golds": ["d1", ["d2", "d3"]]}``, with an ``"id"``
+    (else q1, q2, … in reading order) and a ``"split"`` if wanted. A gold is a document, or a list
+    of documents of which any will do. Texts stay as they are: look at them with `audit.audit`.
 
     Args:
         corpus: a path, or documents that are read already, id to text.
