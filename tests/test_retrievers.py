@@ -76,6 +76,11 @@ def test_a_bare_text_is_no_list_of_letters(texts: Any) -> None:
             call(texts)
 
 
+def test_documents_without_words() -> None:
+    with pytest.raises(ValueError, match="no document has a word"):
+        BM25(["the of", "a"])
+
+
 def test_rows_that_there_are_not() -> None:
     with pytest.raises(ValueError, match=r"golds \[0, -1\] are no rows of 2 documents"):
         gold_ranks(np.zeros((1, 2), np.float32), [[0, -1]])

@@ -105,8 +105,10 @@ class BM25(_Sparse):
         self._tokens = lambda texts: bm25s.tokenize(
             _several(texts), stopwords="en", return_ids=False, show_progress=False
         )
-        engine = bm25s.BM25()
-        engine.index(self._tokens(documents), show_progress=False)
+        engine, tokens = bm25s.BM25(), self._tokens(documents)
+        if not any(tokens):
+            raise ValueError("BM25: no document has a word that is no stop word")
+        engine.index(tokens, show_progress=False)
         self._column = engine.vocab_dict
         found = engine.scores  # words in columns
         table = (found["data"], found["indices"], found["indptr"])
