@@ -26,10 +26,6 @@ class _Question(Record):
     answers: list[list[str]] | None = None  # of QAMPARI
     qa_pairs: list[_Pair] | None = None  # of ASQA
 
-    @property
-    def strings(self) -> list[list[str]]:
-        return self.answers or [pair.short_answers for pair in self.qa_pairs or ()]
-
 
 def load(
     files: Files, min_answers: int = 1, max_answers: float = math.inf, seed: int = 0
@@ -37,11 +33,7 @@ def load(
     """Questions whose golds are, per answer, the passages given with them that hold it.
 
     The corpus is the passages of all questions. An answer that none of its question's passages
-    holds is no gold; its strings are in ``answers`` all the same.
-
-    Args:
-        files: ALCE's ``….json``; `splits.split` shares out a single one.
-        min_answers: with a passage.
+    holds is no gold; its strings are in ``answers`` all the same. Arguments as for `qampari.load`.
 
     Raises:
         ValueError: bad arguments, a record of another format or without short answers (ELI5), or a
@@ -52,13 +44,13 @@ def load(
     questions: dict[str, list[Asked]] = {name: [] for name in paths}
     for name, path in paths.items():
         for where, one in read_records(path, _Question):
-            if not one.strings:
+            strings = one.answers or [pair.short_answers for pair in one.qa_pairs or ()]
+            if not strings:
                 raise ValueError(f"{where}: neither answers nor qa_pairs; ALCE's ELI5 has no golds")
             for doc in one.docs:
                 if texts.setdefault(doc.id, doc.full) != doc.full:
                     raise ValueError(f"{where}: passage {doc.id!r} had another text before")
-            found = [[doc.id for doc in one.docs if mentions(doc.full, a)] for a in one.strings]
-            golds = [*filter(None, found)]
-            questions[name].append(Asked(one.id, one.question, golds, one.strings))
+            found = ([doc.id for doc in one.docs if mentions(doc.full, a)] for a in strings)
+            questions[name].append(Asked(one.id, one.question, [*filter(None, found)], strings))
     source = f"{NOTICE}; from {', '.join(path.name for path in paths.values())}"
     return clean("alce", questions, texts, (min_answers, max_answers), seed, source, texts)

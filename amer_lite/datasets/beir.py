@@ -9,9 +9,8 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -19,7 +18,7 @@ from amer_lite.datasets.files import Document, Filled, Id, Record, documents, re
 from amer_lite.datasets.types import Dataset, Example
 from amer_lite.storage import atomic_folder
 
-_END = re.compile(r"\.(jsonl|tsv)(\.gz)?$")
+_END = re.compile(r"\.(?:jsonl|tsv)(?:\.gz)?$")
 _ORDER = ("train", "dev", "test")  # of the splits that stand first
 
 
@@ -56,27 +55,26 @@ def load(folder: str | Path) -> Dataset:
     folder = Path(folder)
     corpus = {one.id: one.full for one in documents(_files(folder, "corpus")[0], _Document)}
     texts = {doc: text for doc, text in corpus.items() if text.strip()}
-    records = read_records(_files(folder, "queries")[0], _Query)
-    queries = {one.id: one.text for _, one in records}
-    qrels = {re.split(_END, path.name)[0]: path for path in _files(folder / "qrels", "*")}
+    asked = read_records(_files(folder, "queries")[0], _Query)
+    queries = {one.id: one.text for _, one in asked}
+    qrels = {_END.split(path.name)[0]: path for path in _files(folder / "qrels", "*")}
     splits, lost = {}, 0
     for name in sorted(qrels, key=lambda name: (name not in _ORDER, name != "train", name)):
-        golds: dict[str, dict[tuple[str | None, str], list[str]]] = {}
         judged: dict[tuple[str, str, str | None], float] = {}
         for where, one in read_records(qrels[name], _Judgement):
             key = one.query, one.document, one.answer
             if one.query not in queries or one.document not in corpus:
                 raise ValueError(f"{where}: {key[:2]} are no query and document of {folder}")
-            if key in judged and judged[key] != one.score:
-                raise ValueError(f"{where}: {key[:2]} was judged {judged[key]:g} before")
-            answers = golds.setdefault(one.query, {})
-            if key not in judged and one.score > 0 and one.document in texts:
-                answer = one.answer, "" if one.answer else one.document
-                answers.setdefault(answer, []).append(one.document)
-            judged[key] = one.score
-        kept = {query: [*answers.values()] for query, answers in golds.items() if answers}
-        lost += len(golds) - len(kept)
-        splits[name] = [Example(query, queries[query], found) for query, found in kept.items()]
+            if (before := judged.setdefault(key, one.score)) != one.score:
+                raise ValueError(f"{where}: {key[:2]} was judged {before:g} before")
+        golds: dict[str, dict[tuple[str | None, str], list[str]]] = {}
+        for (query, doc, answer), score in judged.items():
+            answers = golds.setdefault(query, {})
+            if score > 0 and doc in texts:
+                answers.setdefault((answer, "" if answer else doc), []).append(doc)
+        lost += sum(not answers for answers in golds.values())
+        kept = ((query, [*answers.values()]) for query, answers in golds.items() if answers)
+        splits[name] = [Example(query, queries[query], found) for query, found in kept]
     left_out = f"left out: {len(corpus) - len(texts)} blank documents, {lost} queries without golds"
     name = folder.resolve().name
     return Dataset(name, texts, splits, f"BEIR's format, folder {name}; {left_out}")
@@ -86,38 +84,30 @@ def save(dataset: Dataset, folder: str | Path) -> None:
     """Write a data set to a new ``folder``, whole or not at all; `load` gives it back.
 
     Where an answer has several documents, qrels have a fourth column with the number of the answer,
-    which BEIR's own readers pass over.
-
-    Raises:
-        ValueError: there is something at ``folder``.
+    which BEIR's own reader passes over. ValueError if there is something at ``folder``.
     """
-    folder = Path(folder)
+    folder, examples = Path(folder), [*dataset.examples()]
     if folder.exists():
         raise ValueError(f"{folder}: is there already; save to a new folder")
+    several = any(len(answer) > 1 for one in examples for answer in one.golds)
     with atomic_folder(folder) as staged:
-        texts = dataset.corpus.items()
-        _write(staged / "corpus.jsonl", ({"_id": d, "title": "", "text": t} for d, t in texts))
-        asked = ({"_id": one.id, "text": one.query} for one in dataset.examples())
-        _write(staged / "queries.jsonl", asked)
+        for file, rows in {
+            "corpus": ({"_id": d, "title": "", "text": t} for d, t in dataset.corpus.items()),
+            "queries": ({"_id": one.id, "text": one.query} for one in examples),
+        }.items():
+            with (staged / f"{file}.jsonl").open("w", encoding="utf-8") as lines:
+                lines.writelines(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
         (staged / "qrels").mkdir()
-        several = any(len(answer) > 1 for one in dataset.examples() for answer in one.golds)
         for name, part in dataset.splits.items():
-            path = staged / "qrels" / f"{name}.tsv"
-            with path.open("w", encoding="utf-8", newline="") as file:
-                rows = csv.writer(file, delimiter="\t", lineterminator="\n")
-                columns = ["query-id", "corpus-id", "score", "answer"]
-                rows.writerow(columns[: 3 + several])
+            with (staged / f"qrels/{name}.tsv").open("w", encoding="utf-8", newline="") as table:
+                writer = csv.writer(table, delimiter="\t", lineterminator="\n")
+                writer.writerow(["query-id", "corpus-id", "score", "answer"][: 3 + several])
                 for one in part:
                     for number, answer in enumerate(one.golds, start=1):
-                        rows.writerows([one.id, doc, 1, number][: 3 + several] for doc in answer)
+                        writer.writerows([one.id, doc, 1, number][: 3 + several] for doc in answer)
 
 
 def _files(folder: Path, stem: str) -> list[Path]:
     if not (found := sorted(path for path in folder.glob(f"{stem}.*") if _END.search(path.name))):
         raise FileNotFoundError(f"{folder}: no {stem}.jsonl or {stem}.tsv here, plain or .gz")
     return found
-
-
-def _write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

@@ -39,9 +39,8 @@ class Example:
             raise ValueError(f"Example {id!r}: golds is a single {kind} {golds!r}; pass a list")
         answers: dict[frozenset[str], tuple[str, ...]] = {}
         for gold in golds:
-            answer = (
-                (gold,) if isinstance(gold, str) or not isinstance(gold, Iterable) else (*gold,)
-            )
+            several = isinstance(gold, Iterable) and not isinstance(gold, str)
+            answer = (*gold,) if several else (gold,)
             if not answer or not all(map(_plain, answer)):
                 raise ValueError(f"Example {id!r}: an answer without a document id in {golds!r}")
             answers.setdefault(frozenset(answer), tuple(dict.fromkeys(answer)))
