@@ -9,6 +9,7 @@ import csv
 import re
 import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from io import StringIO
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
@@ -39,6 +40,7 @@ Answer = Annotated[
     Field(min_length=1),
     BeforeValidator(lambda gold: gold if isinstance(gold, list) else [gold]),
 ]
+_ARRAY = 1 << 30  # characters: an archive may unpack to any length
 csv.field_size_limit(1 << 28)  # of a cell; the default, 131,072, is less than a long article
 
 
@@ -166,9 +168,13 @@ def read_records(path: str | Path, kind: type[R]) -> Iterator[tuple[str, R]]:
     lines = ((number, line) for number, line in text_lines(path) if not line.isspace())
     first = next(lines, (1, "[]"))  # an empty file has no records
     if first[1].lstrip().startswith("["):
-        text = first[1] + "".join(line for _, line in lines)
+        text = StringIO()
+        for _, line in chain([first], lines):
+            text.write(line)
+            if text.tell() > _ARRAY:
+                raise ValueError(f"{path}: an array of more than 1 GiB; write a record a line")
         array = TypeAdapter(list[kind])  # type: ignore[valid-type]
-        found = validated(array.validate_json, text, str(path))
+        found = validated(array.validate_json, text.getvalue(), str(path))
         yield from ((f"{path}, record {i}", one) for i, one in enumerate(found, start=1))
         return
     for number, line in chain([first], lines):

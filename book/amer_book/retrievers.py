@@ -182,7 +182,7 @@ class LateInteraction:
 
     def _tokens(self, texts: Sequence[str]) -> list[Scores]:
         """Unit vectors of the tokens of each text."""
-        found: list[Scores] = []
+        found, texts = [], _several(texts)
         for start in range(0, len(texts), SHARD):  # padded together they would need much memory
             states, mask = self._encoder.token_states(texts[start : start + SHARD])
             unit = torch.nn.functional.normalize(states, dim=-1)
