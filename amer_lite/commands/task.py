@@ -20,7 +20,7 @@ from amer_lite.commands.config import Config, Data
 from amer_lite.datasets import ambigqa, files, qampari
 from amer_lite.datasets.audit import audit as inspect
 from amer_lite.datasets.cleaning import Answers, mentions
-from amer_lite.datasets.files import Document, Query, by_split, read_jsonl, read_lines, validated
+from amer_lite.datasets.files import Document, Query, by_split, read_records
 from amer_lite.datasets.splits import normalise_text, split
 from amer_lite.datasets.types import Dataset
 from amer_lite.storage import atomic_path
@@ -82,7 +82,9 @@ def load(config: Config) -> Task:
         report = str(repairs)
     else:
         dataset = _own(data)
-    if "dev" not in dataset.splits:  # cut from train; questions that are alike stay together
+    if (
+        "train" in dataset.splits and "dev" not in dataset.splits
+    ):  # cut from train; questions that are alike stay together
         splits = {**dataset.splits, **split(dataset.splits["train"], DEV, data.seed)}
         dataset = Dataset(dataset.name, dataset.corpus, splits, dataset.source)
     return Task(dataset, answers, report, data.corpus)
@@ -107,7 +109,7 @@ def _files(data: Data) -> tuple[Dataset, str]:
     golds = {
         doc
         for path in by_split(data.queries).values()
-        for _, query in read_jsonl(path, Query)
+        for _, query in read_records(path, Query)
         for doc in chain.from_iterable(query.golds)
     }
     selected = _select(data.corpus, lambda one: one.id in golds, SAMPLE, data.seed)
@@ -126,9 +128,9 @@ def _pages(config: Config) -> Path:
         titles = {
             normalise_text(proof.title)
             for file in by_split(data.queries).values()
-            for _, question in read_jsonl(file, qampari.Question)
+            for _, question in read_records(file, qampari.Question)
             for answer in question.answer_list
-            for proof in answer.proof
+            for proof in answer.proof or ()
         }
         selected = _select(
             data.corpus, lambda one: normalise_text(one.title or "") in titles, SAMPLE, data.seed
@@ -141,30 +143,14 @@ def _pages(config: Config) -> Path:
 def read_passages(pattern: str) -> Iterator[Document]:
     """The passages of all files that match, in the order of their names.
 
-    A line of JSON is a `Document`, as it is in QAMPARI's chunks too. A ``.tsv`` file begins with a
-    line that names its columns: ``id``, ``text`` and, if it likes, ``title``.
+    A file holds records of `Document` (see `read_records`); QAMPARI's chunks do.
     """
     at = Path(pattern)
     files = sorted(path for path in at.parent.glob(at.name) if path.is_file())
     if not files:
         raise FileNotFoundError(f"{pattern}: no such file; check corpus (now in {Path.cwd()})")
     for path in files:
-        if ".tsv" in path.suffixes:
-            yield from _rows(path)
-        else:
-            yield from (passage for _, passage in read_jsonl(path, Document))
-
-
-def _rows(path: Path) -> Iterator[Document]:
-    columns: list[str] = []
-    for number, line in read_lines(path):
-        where, cells = f"{path}, line {number}", line.rstrip("\r\n").split("\t")
-        columns = columns or cells
-        if len(cells) != len(columns):
-            raise ValueError(f"{where}: {len(cells)} cells, but the columns are {columns}")
-        if number > 1:
-            row = dict(zip(columns, cells, strict=True))
-            yield validated(Document.model_validate, row, where)
+        yield from (passage for _, passage in read_records(path, Document))
 
 
 def _select(

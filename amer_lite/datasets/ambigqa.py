@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from amer_lite.datasets.cleaning import Asked, Loaded, clean
-from amer_lite.datasets.files import Files, Filled, Record, by_split, read_json
+from amer_lite.datasets.files import Files, Filled, Id, Record, by_split, read_records
 from amer_lite.datasets.splits import fingerprint
 
 HUB = "sewon/ambig_qa", "light"  # repository and configuration
@@ -45,7 +45,7 @@ Annotation = Annotated[SingleAnswer | MultipleQAs, Field(discriminator="type")]
 class Question(Record):
     """A record of the official files or the hub."""
 
-    id: Filled
+    id: Id
     question: Filled
     annotations: Annotated[list[Annotation], BeforeValidator(_rows)]
 
@@ -74,7 +74,10 @@ def load(
         records, source = _from_hub(), f"the hub, {' '.join(HUB)}"
     else:
         paths = by_split(files)
-        records = {name: read_json(path, Question) for name, path in paths.items()}
+        records = {
+            name: [record for _, record in read_records(path, Question)]
+            for name, path in paths.items()
+        }
         source = ", ".join(path.name for path in paths.values())
     texts: dict[str, str] = {}
     questions = {name: [_asked(record, texts) for record in part] for name, part in records.items()}

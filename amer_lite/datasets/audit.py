@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Hashable, Mapping
-from itertools import combinations
 
 import numpy as np
 
@@ -93,14 +92,15 @@ def _likenesses(dataset: Dataset) -> Cases:
 
 def _repeated_gold(example: Example, texts: Mapping[str, str]) -> str | None:
     """Two answers proved by different documents of the same text; passages of one answer may be."""
-    holders: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    holders: dict[str, tuple[dict[int, None], dict[str, None]]] = defaultdict(lambda: ({}, {}))
     for number, answer in enumerate(example.golds):
         for doc in answer:
-            holders[texts[doc]].append((number, doc))
-    for text, places in holders.items():
-        for (one, doc), (other, twin) in combinations(places, 2):
-            if one != other and doc != twin:
-                return f"{example.id!r} {example.query!r}: {doc!r} and {twin!r} are {text[:60]!r}"
+            answers, docs = holders[texts[doc]]
+            answers[number] = docs[doc] = None
+    for text, (answers, docs) in holders.items():
+        if len(answers) > 1 and len(docs) > 1:  # then two of them differ in both
+            doc, twin, *_ = docs
+            return f"{example.id!r} {example.query!r}: {doc!r} and {twin!r} are {text[:60]!r}"
     return None
 
 

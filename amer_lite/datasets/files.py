@@ -1,33 +1,47 @@
-"""A user's own data: a corpus and its queries as JSON lines. Other loaders read with it too.
+"""A user's own data: a corpus and its queries, as JSON or TSV. Other loaders read with it too.
 
 Formats are models of pydantic; errors name file, line (or record), field and value.
 """
 
 from __future__ import annotations
 
-import gzip
+import csv
+import re
 import reprlib
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from io import StringIO
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 from pydantic.aliases import AliasChoices, AliasPath
 
 from amer_lite.datasets.splits import split
 from amer_lite.datasets.types import Dataset, Example
+from amer_lite.storage import text_lines
 
-Files = str | Path | Mapping[str, str | Path]  # a file, or {split name: file}; .gz is unpacked
+Files = str | Path | Mapping[str, str | Path]  # a file, or {split name: file}; gzip is unpacked
 
 
 Filled = Annotated[str, Field(pattern=r"\S")]  # not blank
+# Numbers are common as ids, and mean their digits.
+Id = Annotated[Filled, BeforeValidator(lambda id: str(id) if type(id) is int else id)]
 Answer = Annotated[
-    list[Filled],
+    list[Id],
     Field(min_length=1),
-    BeforeValidator(lambda gold: [gold] if isinstance(gold, str) else gold),
+    BeforeValidator(lambda gold: gold if isinstance(gold, list) else [gold]),
 ]
+_ARRAY = 1 << 30  # characters: an archive may unpack to any length
+csv.field_size_limit(1 << 28)  # of a cell; the default, 131,072, is less than a long article
 
 
 class Record(BaseModel):
@@ -37,18 +51,24 @@ class Record(BaseModel):
 
 
 class Document(Record):
-    """A line of a corpus; those of QAMPARI have title and text in ``meta``."""
+    """A document of a corpus; BEIR writes ``_id``, QAMPARI has title and text in ``meta``."""
 
-    id: Filled
+    id: Id = Field(validation_alias=AliasChoices("id", "_id"))
     title: str | None = Field(
         default=None, validation_alias=AliasChoices("title", AliasPath("meta", "title"))
     )
-    text: Filled = Field(validation_alias=AliasChoices("text", AliasPath("meta", "content")))
+    text: str = Field(validation_alias=AliasChoices("text", AliasPath("meta", "content")))
+
+    @model_validator(mode="after")
+    def filled(self) -> Self:
+        if not self.full.strip():
+            raise ValueError("text: blank, and there is no title")
+        return self
 
     @property
     def full(self) -> str:
         """Title, if there is one, and text."""
-        return f"{self.title} {self.text}" if self.title else self.text
+        return " ".join(filter(str.strip, (self.title or "", self.text)))
 
     @property
     def plain(self) -> str:
@@ -59,7 +79,7 @@ class Document(Record):
 class Query(Record):
     """A line of a query file."""
 
-    id: Filled | None = None
+    id: Id | None = None
     query: Filled
     golds: Annotated[list[Answer], Field(min_length=1)]
     split: str | None = None
@@ -70,13 +90,12 @@ T = TypeVar("T")
 
 
 def load(corpus: str | Path | Mapping[str, str], queries: Files, seed: int = 0) -> Dataset:
-    """A data set from a file of documents and one or more files of queries.
+    """A data set from a file of documents and one or more files of queries (see `read_records`).
 
-    Lines of the corpus: ``{"id": "d1", "text": "…"}``, with a ``"title"`` if there is one, which
-    then opens the text. Lines of a query file: ``{"query": "…", "golds": ["d1", ["d2", "d3"]]}``,
-    with an ``"id"`` (else q1, q2, … in reading order) and a ``"split"`` if wanted. A gold is a
-    document, or a list of documents of which any will do. Texts are taken as they are: look at them
-    with `audit.audit`.
+    A document is ``{"id": "d1", "text": "…"}``, with a ``"title"`` if there is one, which then
+    opens the text. A query is ``{"query": "…", "golds": ["d1", ["d2", "d3"]]}``, with an ``"id"``
+    (else q1, q2, … in reading order) and a ``"split"`` if wanted. A gold is a document, or a list
+    of documents of which any will do. Texts stay as they are: look at them with `audit.audit`.
 
     Args:
         corpus: a path, or documents that are read already, id to text.
@@ -94,7 +113,7 @@ def load(corpus: str | Path | Mapping[str, str], queries: Files, seed: int = 0) 
     splits: dict[str, list[Example]] = {}
     places: dict[str, str] = {}  # of the queries
     for given, path in paths.items():
-        records = list(read_jsonl(path, Query))
+        records = list(read_records(path, Query))
         if not records:
             raise ValueError(f"{path}: no queries in it; give at least one a file")
         for where, record in records:
@@ -115,10 +134,10 @@ def load(corpus: str | Path | Mapping[str, str], queries: Files, seed: int = 0) 
     return Dataset("files", corpus, shared, ", ".join(names))
 
 
-def documents(path: str | Path) -> Iterator[Document]:
+def documents(path: str | Path, kind: type[Document] = Document) -> Iterator[Document]:
     """The documents of a file; ids differ."""
     seen: set[str] = set()
-    for where, record in read_jsonl(path, Document):
+    for where, record in read_records(path, kind):
         if record.id in seen:
             raise ValueError(f"{where}: id {record.id!r} stands twice; rename or drop one")
         seen.add(record.id)
@@ -134,18 +153,72 @@ def by_split(files: Files) -> dict[str, Path]:
     return {name: Path(path) for name, path in files.items()}
 
 
-def read_jsonl(path: str | Path, kind: type[R]) -> Iterator[tuple[str, R]]:
-    """The records of a JSONL file after the places where they stand; blank lines are skipped."""
-    for number, line in read_lines(Path(path)):
-        if not line.isspace():
-            where = f"{path}, line {number}"
-            yield where, validated(kind.model_validate_json, line, where)
+def read_records(path: str | Path, kind: type[R]) -> Iterator[tuple[str, R]]:
+    """The records of a file, plain or gzip, after the places where they stand.
+
+    The file is JSON lines; one JSON array; or a ``.tsv`` in the dialect of :mod:`csv` whose first
+    row names the fields. Documents may come without that row, as in MS MARCO's ``collection.tsv``:
+    ids, texts and perhaps titles, one a line, quoted by the same dialect or not at all.
+    """
+    path = Path(path)
+    if ".tsv" in path.suffixes:
+        for where, row in _rows(path, issubclass(kind, Document)):
+            yield where, validated(kind.model_validate, row, where)
+        return
+    lines = ((number, line) for number, line in text_lines(path) if not line.isspace())
+    first = next(lines, (1, "[]"))  # an empty file has no records
+    if first[1].lstrip().startswith("["):
+        text = StringIO()
+        for _, line in chain([first], lines):
+            text.write(line)
+            if text.tell() > _ARRAY:
+                raise ValueError(f"{path}: an array of more than 1 GiB; write a record a line")
+        array = TypeAdapter(list[kind])  # type: ignore[valid-type]
+        found = validated(array.validate_json, text.getvalue(), str(path))
+        yield from ((f"{path}, record {i}", one) for i, one in enumerate(found, start=1))
+        return
+    for number, line in chain([first], lines):
+        where = f"{path}, line {number}"
+        yield where, validated(kind.model_validate_json, line, where)
 
 
-def read_json(path: str | Path, kind: type[R]) -> list[R]:
-    """The records of a file that is one JSON array."""
-    content = "".join(line for _, line in read_lines(Path(path)))
-    return validated(TypeAdapter(list[kind]).validate_json, content, str(path))  # type: ignore[valid-type]
+def _rows(path: Path, bare: bool) -> Iterator[tuple[str, dict[str, str]]]:
+    """Rows of a TSV by the names in its first row, which may lack if it is ``bare``."""
+    lines = text_lines(path)
+    first = next(lines, (1, ""))
+    columns = _cells(first[1])
+    rows = _quoted(path, (line for _, line in lines))
+    if bare and not {"id", "_id", "text", "title"} & {*columns}:
+        if len(columns) not in (2, 3) or not re.search(r"\d.*\t|\t.*\S\s+\S", first[1]):
+            raise ValueError(f"{path}, line 1: {columns}; name the columns id, text and title")
+        columns = ["id", "text", "title"][: len(columns)]
+        rows = ((number, _cells(line)) for number, line in chain([first], lines))
+    for number, cells in rows:
+        if "".join(cells).strip():
+            if len(cells) != len(columns):
+                found = f"{len(cells)} cells, but the columns are {columns}"
+                raise ValueError(f"{path}, line {number}: {found}")
+            yield f"{path}, line {number}", dict(zip(columns, cells, strict=True))
+
+
+def _quoted(path: Path, lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
+    """The rows after the first, and the numbers of the lines on which they begin."""
+    reader, number = csv.reader(lines, delimiter="\t", strict=True), 2
+    try:
+        for cells in reader:
+            yield number, cells
+            number = reader.line_num + 2
+    except csv.Error as error:
+        remedy = "quote cells as csv.writer does, or leave the first row out"
+        raise ValueError(f"{path}, line {number}: {error}; {remedy}") from error
+
+
+def _cells(line: str) -> list[str]:
+    """Those of one line, as they stand if they are not well quoted."""
+    try:
+        return next(csv.reader([line], delimiter="\t", strict=True), [])
+    except csv.Error:
+        return line.rstrip("\r\n").split("\t")
 
 
 def validated(validate: Callable[[Any], T], given: Any, where: str) -> T:
@@ -160,15 +233,3 @@ def validated(validate: Callable[[Any], T], given: Any, where: str) -> T:
             said += f", got {reprlib.repr(fault['input'])}"
             faults.append(": ".join(filter(None, ["".join(steps).lstrip("."), said])))
         raise ValueError(f"{where}: {'; '.join(faults)}") from error
-
-
-def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbers and lines of a UTF-8 file, plain or ``.gz``, read one at a time."""
-    number = 0
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                yield number, line.decode("utf-8-sig")  # Windows likes to begin with a mark
-    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError, zlib.error) as error:
-        needed = "save the file as UTF-8" if isinstance(error, ValueError) else "fetch it again"
-        raise ValueError(f"{path}, line {number}: {error}; {needed}") from error

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from amer_lite.datasets.cleaning import Asked, Loaded, clean, words
-from amer_lite.datasets.files import Files, Filled, Record, by_split, documents, read_jsonl
+from amer_lite.datasets.files import Files, Filled, Id, Record, by_split, documents, read_records
 from amer_lite.datasets.report import Cases
 from amer_lite.datasets.splits import fingerprint, normalise_text
 
@@ -33,13 +33,13 @@ class Proof(Record):
 class Answer(Record):
     answer_text: Filled
     aliases: list[str] | None = None
-    proof: list[Proof]
+    proof: list[Proof] | None = None
 
 
 class Question(Record):
     """A line of the official files."""
 
-    qid: Filled
+    qid: Id
     question_text: Filled
     answer_list: list[Answer]
 
@@ -82,7 +82,7 @@ def load(
             pages[normalise_text(passage.title or "")].append((passage.id, words(passage.text)))
     own = set(texts)
     questions = {
-        name: [_asked(line, texts, pages, repairs) for _, line in read_jsonl(path, Question)]
+        name: [_asked(line, texts, pages, repairs) for _, line in read_records(path, Question)]
         for name, path in paths.items()
     }
     if passages is None:
@@ -96,7 +96,7 @@ def _asked(question: Question, texts: Texts, pages: Pages, repairs: Cases) -> As
     golds: list[list[str]] = []
     for answer in question.answer_list:
         cluster: list[str] = []
-        for proof in answer.proof:
+        for proof in answer.proof or ():
             text, title = proof.proof_text, proof.title
             if not text.strip():
                 continue

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+
+
+def _plain(text: object) -> bool:
+    """A str that is not blank and can be written (no lone surrogates)."""
+    if not isinstance(text, str) or not text.strip():
+        return False
+    return text.isascii() or text.encode(errors="ignore").decode() == text
 
 
 @dataclass(frozen=True, init=False)
@@ -16,7 +24,7 @@ class Example:
     and answers are dropped: a model must never be asked to emit one document twice.
 
     Raises:
-        ValueError: empty id or query, no golds, or an empty answer.
+        ValueError: an id or a query that is blank or no plain text, no golds, or an empty answer.
     """
 
     id: str  # unique within its data set
@@ -24,16 +32,18 @@ class Example:
     golds: tuple[tuple[str, ...], ...]
 
     def __init__(self, id: str, query: str, golds: Sequence[str | Sequence[str]]) -> None:
-        if not id or not query.strip():
-            raise ValueError(f"Example {id!r}: empty id or empty query text {query!r}")
-        if isinstance(golds, str):
-            raise ValueError(f"Example {id!r}: golds is a single str {golds!r}; pass a list of ids")
+        if not (_plain(id) and _plain(query)):
+            raise ValueError(f"Example {id!r}: empty id or empty query text {query!r}, or no str")
+        if isinstance(golds, str) or not isinstance(golds, Iterable):
+            kind = type(golds).__name__
+            raise ValueError(f"Example {id!r}: golds is a single {kind} {golds!r}; pass a list")
         answers: dict[frozenset[str], tuple[str, ...]] = {}
         for gold in golds:
-            answer = (gold,) if isinstance(gold, str) else tuple(dict.fromkeys(gold))
-            if not answer or not all(isinstance(doc, str) and doc for doc in answer):
+            several = isinstance(gold, Iterable) and not isinstance(gold, str)
+            answer = (*gold,) if several else (gold,)
+            if not answer or not all(map(_plain, answer)):
                 raise ValueError(f"Example {id!r}: an answer without a document id in {golds!r}")
-            answers.setdefault(frozenset(answer), answer)
+            answers.setdefault(frozenset(answer), tuple(dict.fromkeys(answer)))
         if not answers:
             raise ValueError(f"Example {id!r}: empty gold set; drop the query or give it golds")
         for name, value in (("id", id), ("query", query), ("golds", tuple(answers.values()))):
@@ -50,7 +60,8 @@ class Dataset:
     """A corpus ``{document id: text}`` and named splits of examples over it.
 
     Raises:
-        ValueError: an empty document, a gold that is not in the corpus, a query id given twice.
+        ValueError: a document that is blank or no plain text, a gold that is not in the corpus, a
+            query id given twice, a name of a split that could not be one of a file.
     """
 
     name: str
@@ -59,8 +70,16 @@ class Dataset:
     source: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
-        if blank := [doc for doc, text in self.corpus.items() if not text.strip()]:
-            raise ValueError(f"{self.name}: document {blank[0]!r} has an empty text")
+        for doc, text in self.corpus.items():
+            if not (_plain(doc) and _plain(text)):
+                raise ValueError(
+                    f"{self.name}: document {doc!r} has an empty text, or no str: {text!r:.60}"
+                )
+        for split, part in self.splits.items():
+            if not _plain(split) or not re.fullmatch(r"[^./\\:\s][^/\\:\x00-\x1f]*", split):
+                raise ValueError(f"{self.name}: {split!r} cannot name a split; try one like 'test'")
+            if not isinstance(part, Sequence) or not all(isinstance(e, Example) for e in part):
+                raise ValueError(f"{self.name}: split {split!r} is no list of Example")
         for query, times in Counter(example.id for example in self.examples()).items():
             if times > 1:
                 raise ValueError(f"{self.name}: query id {query!r} stands twice")

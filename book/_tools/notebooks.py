@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
+from html import unescape
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import nbformat
 from jupytext.myst import myst_to_notebook
+from markdown_it import MarkdownIt
 
 from amer_lite.storage import write_text
 from book._tools.myst import ConversionError, Converter
@@ -37,6 +41,7 @@ if Path("amer-lite/book").is_dir():
     %cd -q amer-lite/book
 import amer_book  # stops here if the installation failed
 """
+_ADDRESS = re.compile(r"""(?:href|src|action|data)\s*=\s*["']?([^"'>\s]*)""", re.IGNORECASE)
 NO_ADDRESS = """\
 # Where the book is installed, this cell does nothing.
 import importlib.util
@@ -77,6 +82,8 @@ def render(source: Path, repository: Repository | None) -> str:
         if not titled and markdown.startswith("# ") and chapter_number(page):
             markdown = f"# {chapter_number(page)}. {markdown[2:]}"
             titled = True
+        if bad := _bad_link(markdown):
+            raise ConversionError(f"{source.name}:{start + 1}: {bad!r} is no link to a page")
         if markdown.strip():
             cells.append({"cell_type": "markdown", "metadata": {}, "source": markdown})
     for index, cell in enumerate(cells):
@@ -152,6 +159,23 @@ def _front(page: str, repository: Repository | None) -> list[dict[str, Any]]:
     badge = f"[![Open in Colab]({BADGE})]({repository.colab(f'{page}.ipynb')})"
     install = INSTALL.format(branch=repository.branch, url=repository.url)
     return [{"cell_type": "markdown", "metadata": {}, "source": badge}, _code(install, [])]
+
+
+def _bad_link(markdown: str) -> str:
+    """The first link, image or HTML attribute that leads to anything but pages, files and mail."""
+    parser = MarkdownIt("commonmark")
+    parser.validateLink = lambda url: True  # type: ignore[method-assign]  # it would drop them
+    blocks = parser.parse(markdown)
+    for token in (one for block in blocks for one in (block, *(block.children or ()))):
+        found = [token.attrs.get("href"), token.attrs.get("src")]
+        if token.type.startswith("html"):
+            found += _ADDRESS.findall(token.content)
+            found += [f"{name}:" for name in re.findall(r"\son\w+(?=\s*=)", token.content)]
+        for link in filter(None, found):
+            plain = re.sub(r"[\x00-\x20]", "", unescape(unquote(str(link)))).lower()
+            if not re.match(r"(https?|mailto):|[^:]*([/?#]|$)", plain):
+                return str(link)
+    return ""
 
 
 def _code(source: str, tags: list[str]) -> dict[str, Any]:

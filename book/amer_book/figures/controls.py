@@ -7,6 +7,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from amer_book.figures.page import plain
+
 _BESIDE = 44  # characters, three of them between two buttons, that fit beside each other on a phone
 
 
@@ -44,7 +46,7 @@ def choice(
     for number, label in enumerate(labels):
         shown = {"visible": [owner in (None, number) for owner in owners]}
         layout = dict(layouts[number]) if layouts else {}
-        buttons.append({"label": label, "method": "update", "args": [shown, layout]})
+        buttons.append({"label": plain(label), "method": "update", "args": [shown, layout]})
     kind: dict[str, Any] = {"type": "dropdown", "direction": "down"}
     if sum(len(label) + 3 for label in labels) <= _BESIDE:
         kind = {"type": "buttons", "direction": "right", "font": {"size": 12}}
@@ -78,7 +80,7 @@ def slider(
     steps = []
     for label, traces in zip(labels, states, strict=True):
         change = {name: [traces[number].get(name) for number in moving] for name in names}
-        steps.append({"label": str(label), "method": "restyle", "args": [change, moving]})
+        steps.append({"label": plain(str(label)), "method": "restyle", "args": [change, moving]})
     if len(labels) > 1:
         look = {"x": 0.05, "len": 0.9, "pad": {"t": 40, "b": 8}, "currentvalue": {"prefix": prefix}}
         fig.update_layout(sliders=[{"steps": steps, "active": active, **look}])

@@ -18,6 +18,8 @@ from amer_book.figures.page import (
     SKY,
     SYMBOLS,
     VERMILION,
+    cut,
+    plain,
     shortened,
     wrapped,
     write,
@@ -77,7 +79,8 @@ def who_finds_what(
         lines = list(range(len(texts)))
         short = [shortened(text, 84, 46) for text in texts]
         write(fig, 1, [line - 0.22 for line in lines], short, "top right")
-        for name, places, (symbol, colour, size) in zip(vectors, by_vector, looks, strict=False):
+        names = map(plain, vectors)
+        for name, places, (symbol, colour, size) in zip(names, by_vector, looks, strict=False):
             fig.add_scatter(
                 x=list(places),
                 y=lines,
@@ -116,13 +119,14 @@ def pointing(
     fig = go.Figure()
     axes = []
     lines = list(range(len(vectors)))
-    for names, weights, texts in zip(words, attention, found, strict=True):
+    for given, weights, texts in zip(words, attention, found, strict=True):
+        names = [*map(plain, given)]
         places = list(range(len(names)))
         fig.add_heatmap(
             z=np.round(np.asarray(weights, float), 3).tolist(),
             x=places,
             y=lines,
-            customdata=[list(names)] * len(vectors),
+            customdata=[names] * len(vectors),
             hovertemplate="looks at %{customdata}: %{z:.2f}<extra></extra>",
             colorscale=[[0, FAINT], [1, VERMILION]],
             zmin=0,
@@ -132,11 +136,13 @@ def pointing(
         short = [shortened(text, 34, 50) for text in texts]
         write(fig, -0.5, [line + 0.5 for line in lines], short, "middle right")
         reach = [-0.5, len(names) - 0.5]
-        axes.append({"tickvals": places, "ticktext": list(names), "range": reach})
+        axes.append({"tickvals": places, "ticktext": names, "range": reach})
     fig.update_xaxes(tickangle=-60, showgrid=False, zeroline=False, **axes[0])
-    fig.update_yaxes(tickvals=lines, ticktext=list(vectors), range=[len(vectors) - 0.25, -0.5])
+    fig.update_yaxes(
+        tickvals=lines, ticktext=[*map(plain, vectors)], range=[len(vectors) - 0.25, -0.5]
+    )
     fig.update_yaxes(showgrid=False, zeroline=False)
     layouts = [{f"xaxis.{key}": value for key, value in axis.items()} for axis in axes]
     owners = [number for number in range(len(queries)) for _ in range(2)]
-    labels, height = [shortened(query, 28, 80) for query in queries], 220 + 58 * len(vectors)
+    labels, height = [cut(query, 28) for query in queries], 220 + 58 * len(vectors)
     return choice(fig, labels, owners, height=height, layouts=layouts)

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from amer_book.figures.controls import choice
-from amer_book.figures.page import GREY, PALETTE, PERCENT, SYMBOLS
+from amer_book.figures.page import GREY, PALETTE, PERCENT, SYMBOLS, plain
 
 Points = Sequence[float] | Sequence[tuple[float, float, float]]  # values; or value, low, high
 Ticks = Sequence[float] | Sequence[str]  # numbers; or labels, evenly spaced
@@ -35,12 +35,12 @@ def lines(
     """
     names = list(dict.fromkeys(name for series in views.values() for name in series))
     fig = go.Figure([t for series in views.values() for t in _curves(series, x, names, {})])
-    fig.update_xaxes(title=x_title, **_ticks(x))
+    fig.update_xaxes(title=plain(x_title), **_ticks(x))
     fig.update_yaxes(**PERCENT if percent else {"rangemode": "tozero"})
-    fig.update_yaxes(title=y_title or next(iter(views)))
+    fig.update_yaxes(title=plain(y_title or next(iter(views))))
     fig.update_layout(showlegend=True)
     owners = [number for number, series in enumerate(views.values()) for _ in series]
-    layouts = [{"yaxis.title.text": y_title or view} for view in views]
+    layouts = [{"yaxis.title.text": plain(y_title or view)} for view in views]
     return choice(fig, list(views), owners, height=500, layouts=layouts)
 
 
@@ -65,7 +65,8 @@ def panels(
     dotted = dotted or {}
     titles = list(next(iter(views.values())))
     rows = -(-len(titles) // 2)
-    named = {"subplot_titles": titles, "x_title": x_title, "y_title": y_title}
+    outer = {"x_title": plain(x_title), "y_title": plain(y_title)}
+    named = {"subplot_titles": [*map(plain, titles)], **outer}
     shared = {"shared_xaxes": True, "shared_yaxes": True}
     spacing = {"horizontal_spacing": 0.04, "vertical_spacing": 0.16 / rows}
     fig = make_subplots(rows, 2, **named, **shared, **spacing)
@@ -73,7 +74,7 @@ def panels(
     names = list(dict.fromkeys(name for name in everywhere if name not in dotted))
     owners = []
     for number, view in enumerate(views.values()):
-        silent = {name for name, like in dotted.items() if like is not None}
+        silent = {plain(name) for name, like in dotted.items() if like is not None}
         for place, title in enumerate(titles):
             for trace in _curves(view[title], x, names, dotted):
                 trace.update(legendgroup=trace.name, showlegend=trace.name not in silent)
@@ -116,9 +117,9 @@ def _curves(
             go.Scatter(
                 x=at if like is None else at + apart * (look - (len(names) - 1) / 2),
                 y=values,
-                name=name,
-                text=[str(tick) for tick in x],
-                hovertemplate=f"{hover}<extra>{name}</extra>",
+                name=plain(name),
+                text=[plain(str(tick)) for tick in x],
+                hovertemplate=f"{hover}<extra>{plain(name)}</extra>",
                 **marks,
             )
         )
@@ -128,5 +129,9 @@ def _curves(
 def _ticks(x: Ticks) -> dict[str, Any]:
     if not isinstance(x[0], str):
         return {}
-    shown = {"tickvals": list(range(len(x))), "ticktext": list(x), "tickangle": 0}
+    shown = {
+        "tickvals": list(range(len(x))),
+        "ticktext": [plain(str(tick)) for tick in x],
+        "tickangle": 0,
+    }
     return shown | {"range": [-0.4, len(x) - 0.6], "zeroline": False}

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from amer_book.figures.controls import choice, slider
-from amer_book.figures.page import CELLS, GREY, PALETTE
+from amer_book.figures.page import CELLS, GREY, PALETTE, plain
 
 _STEP = "training step "
 
@@ -23,7 +23,7 @@ def assignment(shares: np.ndarray, golds: Sequence[str], steps: Sequence[int]) -
     """
     fig = go.Figure()
     fig.add_heatmap(
-        x=list(golds),
+        x=[*map(plain, golds)],
         y=[f"v{i + 1}" for i in range(shares.shape[1])],
         zmin=0,
         zmax=1,
@@ -62,7 +62,7 @@ def trails(
         y=golds[:, 1].tolist(),
         mode="markers+text" if names else "markers",
         name="gold",
-        text=list(names) or None,
+        text=[*map(plain, names)] or None,
         textposition="bottom center",
         marker={"size": 17, "symbol": "diamond-open", "color": GREY, "line": {"width": 3}},
         hovertemplate="a gold<extra></extra>",

@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from amer_book.figures.controls import choice, slider
-from amer_book.figures.page import FAINT, GREY, PALETTE, VERMILION, shortened, wrapped, write
+from amer_book.figures.page import FAINT, GREY, PALETTE, VERMILION, plain, shortened, wrapped, write
 
 
 class Turn(NamedTuple):
@@ -72,7 +72,10 @@ def merge_steps(
         for i in numbers
     ]
     slider(fig, numbers, states, prefix="after turn ", active=last)
-    columns = {"tickvals": [*range(m), m + 0.4], "ticktext": [*vectors, "<b>merged</b>"]}
+    columns = {
+        "tickvals": [*range(m), m + 0.4],
+        "ticktext": [*map(plain, vectors), "<b>merged</b>"],
+    }
     fig.update_xaxes(side="top", range=[-0.5, m + 0.95], **columns)
     fig.update_yaxes(tickvals=list(range(1, bottom + 1)), range=[bottom + 2.6, 0.4])
     fig.update_xaxes(showgrid=False, zeroline=False).update_yaxes(showgrid=False, zeroline=False)
@@ -110,7 +113,7 @@ def _after(
         else:
             symbol[at] = "square-x"
         what = f"taken as number {free - len(listed)}" if turn.new else "there already, skipped"
-        head = f"{vectors[turn.vector]}, rank {turn.rank + 1}: {names[row]} {what}"
+        head = f"{plain(vectors[turn.vector])}, rank {turn.rank + 1}: {names[row]} {what}"
         caption = f"<b>{head}</b><br>{shortened(texts[row], 80, 44)}"
     for cell in touched:
         edge[cell], width[cell] = VERMILION, 4

@@ -27,6 +27,7 @@ INK, GRID = "#24292F", "#D8DEE4"
 _CONFIG = {
     "responsive": True,
     "displaylogo": False,
+    "typesetMath": False,  # a text with two dollars is no formula
     "showSendToCloud": False,  # the button that uploads a chart
     "modeBarButtonsToRemove": ["lasso2d"],
 }
@@ -92,11 +93,21 @@ def write(fig: go.Figure, x: float, y: Sequence[float], texts: Sequence[str], wh
     fig.add_scatter(mode="text", textfont_size=12, **line, **quiet)
 
 
+def plain(text: str) -> str:
+    """A text for a label or a template; nothing in it is markup, a link or a place to fill."""
+    return escape(text, quote=False).replace("%{", "%&#123;")
+
+
 def wrapped(text: str, width: int) -> str:
-    """A plain text, broken into lines for a label; nothing in it is markup."""
-    return "<br>".join(escape(line, quote=False) for line in wrap(text, width))
+    """A plain text, broken into lines for a label."""
+    return "<br>".join(map(plain, wrap(text, width)))
+
+
+def cut(text: str, most: int) -> str:
+    """A text of at most ``most`` characters."""
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
 def shortened(text: str, most: int, width: int) -> str:
     """A plain text cut after about ``most`` characters, broken into lines."""
-    return wrapped(text if len(text) <= most else text[: most - 1].rstrip() + "…", width)
+    return wrapped(cut(text, most), width)

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from amer_book.figures.controls import choice, slider
-from amer_book.figures.page import CELLS, GREEN, GREY, PALETTE, PERCENT, SYMBOLS, VERMILION
+from amer_book.figures.page import CELLS, GREEN, GREY, PALETTE, PERCENT, SYMBOLS, VERMILION, plain
 
 
 def phase_diagram(
@@ -30,17 +30,19 @@ def phase_diagram(
     fig = go.Figure()
     for name in views:
         fig.add_heatmap(
-            name=name,
+            name=plain(name),
             zmin=0,
             zmax=100,
             texttemplate="%{z:.0f}",
             colorscale="Cividis",
-            hovertemplate=f"{name}: %{{z:.1f}} %<extra></extra>",
+            hovertemplate=f"{plain(name)}: %{{z:.1f}} %<extra></extra>",
             **CELLS,
         )
     for name, colour, dash in zip(boundaries, (VERMILION, GREEN), ("solid", "dash"), strict=False):
         line = {"color": colour, "width": 4, "dash": dash}
-        fig.add_scatter(mode="lines", name=name, line=line, hoverinfo="skip", showlegend=True)
+        fig.add_scatter(
+            mode="lines", name=plain(name), line=line, hoverinfo="skip", showlegend=True
+        )
     cells = {"x": list(dims), "y": list(golds)}
     states = [
         [cells | {"z": np.round(values[world], 1).tolist()} for values in views.values()]
@@ -80,9 +82,9 @@ def predictions(
                 x=[round(values[world], 4) for world in members],
                 y=[measured[world] for world in members],
                 mode="markers",
-                name=group,
+                name=plain(group),
                 marker={"size": 10, "symbol": SYMBOLS[place], "color": PALETTE[place]},
-                customdata=[texts[world] for world in members],
+                customdata=[plain(texts[world]) for world in members],
                 hovertemplate="%{customdata}<br>%{x:.2f} → %{y:.1f} %<extra></extra>",
             )
             owners.append(number)

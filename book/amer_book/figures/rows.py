@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from amer_book.figures.controls import choice
-from amer_book.figures.page import GREY, PALETTE, SYMBOLS, VERMILION, wrapped
+from amer_book.figures.page import GREY, PALETTE, SYMBOLS, VERMILION, plain, wrapped
 
 _TICKS = (-30, -10, -3, -1, 0, 1, 3, 10, 30)
 
@@ -32,7 +32,7 @@ def dots(
     """
     fig = go.Figure()
     owners = []
-    plain = [label.replace("<br>", " ") for label in labels]
+    broken = ["<br>".join(map(plain, label.split("<br>"))) for label in labels]
     for number, series in enumerate(views.values()):
         if joined:
             x = [x for row in zip(*series.values(), strict=True) for x in (row[0], row[-1], None)]
@@ -51,14 +51,14 @@ def dots(
                 x=list(values),
                 y=[row + shift for row in range(len(labels))],
                 mode="markers",
-                name=name,
+                name=plain(name),
                 marker=marker,
-                customdata=plain,
-                hovertemplate=f"%{{customdata}}: %{{x:.4~g}}<extra>{name}</extra>",
+                customdata=[label.replace("<br>", " ") for label in broken],
+                hovertemplate=f"%{{customdata}}: %{{x:.4~g}}<extra>{plain(name)}</extra>",
             )
             owners.append(number)
-    fig.update_xaxes(title=x_title, range=[-4, 104])
-    return choice(_rows(fig, labels), list(views), owners, height=140 + 52 * len(labels))
+    fig.update_xaxes(title=plain(x_title), range=[-4, 104])
+    return choice(_rows(fig, broken), list(views), owners, height=140 + 52 * len(labels))
 
 
 def seed_dots(values: Mapping[str, Sequence[float]], baseline: str, x_title: str) -> go.Figure:
@@ -70,11 +70,11 @@ def seed_dots(values: Mapping[str, Sequence[float]], baseline: str, x_title: str
             y=row + np.linspace(-0.2, 0.2, len(points)),  # equal values all show
             mode="markers",
             marker={"size": 11},
-            name=name,
-            hovertemplate="%{x:.1f}<extra>" + name + "</extra>",
+            name=plain(name),
+            hovertemplate="%{x:.1f}<extra>" + plain(name) + "</extra>",
         )
     fig.add_vline(x=float(np.mean(values[baseline])), line={"dash": "dash", "color": GREY})
-    fig.update_xaxes(title=x_title)
+    fig.update_xaxes(title=plain(x_title))
     fig.update_layout(height=120 + 50 * len(values), showlegend=False)
     return _rows(fig, [wrapped(name, 14) for name in values])
 
@@ -110,10 +110,10 @@ def forest(
             error_x={"array": high - value, "arrayminus": value - low, "width": 4},
             mode="markers",
             marker={"size": 11, "color": PALETTE[i], "symbol": symbols, "line": edge},
-            name=measure,
-            customdata=[[name, *rows[name][measure]] for _, name in there],
+            name=plain(measure),
+            customdata=[[plain(name), *rows[name][measure]] for _, name in there],
             hovertemplate="<b>%{customdata[0]}</b><br>%{customdata[1]:+.1f} points, "
-            "%{customdata[2]:+.1f} to %{customdata[3]:+.1f}<extra>" + measure + "</extra>",
+            "%{customdata[2]:+.1f} to %{customdata[3]:+.1f}<extra>" + plain(measure) + "</extra>",
         )
     fig.add_vline(x=0, line={"color": GREY, "width": 2})
     if tolerated is not None:
@@ -123,7 +123,7 @@ def forest(
     least, most = min([*ends, tolerated or 0, -1]), max([*ends, 1])
     shown = [tick for tick in _TICKS if least <= tick <= most]
     fig.update_xaxes(
-        title=x_title,
+        title=plain(x_title),
         tickvals=_stretched(shown),
         ticktext=[f"{tick:+d}" if tick else "0" for tick in shown],
         range=(_stretched([least, most]) + np.array([-0.2, 0.2])).tolist(),

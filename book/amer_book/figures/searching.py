@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from amer_book.figures.controls import choice
-from amer_book.figures.page import GREEN, GREY, ORANGE, SKY, VERMILION, wrapped
+from amer_book.figures.page import GREEN, GREY, ORANGE, SKY, VERMILION, plain, wrapped
 
 
 class ScorePlane(NamedTuple):
@@ -71,7 +71,7 @@ def score_planes(planes: Mapping[str, ScorePlane], k: int, y_title: str) -> go.F
         here = {"customdata": [_hover("the query vector", query)], "textposition": "bottom center"}
         _add(fig, np.array([[1, 0]]), "query", star, text=["query"], showlegend=False, **here)
     fig.update_xaxes(title="score v · d", range=[-0.22, 1.12], dtick=0.2)
-    fig.update_yaxes(title=y_title, tickformat=".1f", zeroline=False)
+    fig.update_yaxes(title=plain(y_title), tickformat=".1f", zeroline=False)
     fig.update_layout(legend_font_size=13)
     per_query = len(fig.data) // len(planes)
     return choice(fig, list(planes), [i // per_query for i in range(len(fig.data))], height=580)

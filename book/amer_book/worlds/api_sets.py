@@ -61,6 +61,8 @@ def load(
     ``packages`` are names to import them by. Other arguments and errors are those of
     `families.over_families` and `read`.
     """
+    if isinstance(packages, str) or not packages:
+        raise ValueError(f"api_sets: packages = {packages!r}; pass a list of at least one name")
     source = read(tuple(packages))
     said = {name: paragraph(entry.doc) for name, entry in source.defined.items() if entry.doc}
     plain = {name: normalise_text(text) for name, text in said.items()}
@@ -103,7 +105,8 @@ def read(packages: tuple[str, ...]) -> Source:
     """
     source = Source()
     for package in packages:
-        spec = find_spec(package)
+        plain = isinstance(package, str) and package.isidentifier()  # else a parent is imported
+        spec = find_spec(package) if plain else None
         if spec is None or not spec.submodule_search_locations:
             raise FileNotFoundError(
                 f"api_sets: {package!r} is not installed; `pip install` it or leave it out"

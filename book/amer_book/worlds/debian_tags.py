@@ -8,7 +8,6 @@ Descriptions are those of the machine's own apt, tags and their labels those of 
 
 from __future__ import annotations
 
-import gzip
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import combinations
@@ -19,6 +18,7 @@ import numpy as np
 from amer_book.worlds import apt
 from amer_lite.datasets.splits import FRACTIONS, fingerprint, split
 from amer_lite.datasets.types import Dataset, Example
+from amer_lite.storage import text_lines
 
 FOLDER = Path("/usr/share/debtags")  # of the package debtags
 VOCABULARY, TAGS = "vocabulary", "tags-current.gz"
@@ -128,9 +128,8 @@ def read() -> tuple[dict[str, list[str]], dict[str, str]]:
         raise FileNotFoundError(
             f"debian_tags: {FOLDER} has no {missing}; run `apt-get install debtags` as root"
         )
-    with gzip.open(FOLDER / TAGS, "rt", encoding="utf-8") as file:
-        tags = parse_tags(file)
-    return tags, parse_vocabulary((FOLDER / VOCABULARY).read_text(encoding="utf-8"))
+    tags = parse_tags(line for _, line in text_lines(FOLDER / TAGS))
+    return tags, parse_vocabulary("".join(line for _, line in text_lines(FOLDER / VOCABULARY)))
 
 
 def parse_tags(lines: Iterable[str]) -> dict[str, list[str]]:
@@ -163,7 +162,7 @@ def parse_vocabulary(text: str) -> dict[str, str]:
         if not label or facet not in facets:
             raise ValueError(f"debian_tags: {VOCABULARY}: no label or no facet for {tag!r}")
         if name != "TODO" and facet not in _NO_PROPERTY:
-            phrases[tag] = _PHRASES.get(facet, f"for {facets[facet]}: {{}}").format(label)
+            phrases[tag] = _PHRASES.get(facet, "for {1}: {0}").format(label, facets[facet])
     if not phrases:
         raise ValueError(f"debian_tags: {VOCABULARY} has no tag")
     return phrases

@@ -31,14 +31,21 @@ def over_families(
     least, most = limits
     if not 1 <= least <= most:
         raise ValueError(f"{world}: need 1 <= min_golds <= max_golds, got {least} and {most}")
-    kept = [query for query in queries if least <= len(query[2]) <= most]
+    kept = [query for query in queries if least <= len(set(query[2])) <= most]
     if not kept:
         raise ValueError(f"{world}: no query has {least} to {most} golds")
     examples = {q: Example(q, text, golds) for q, text, golds, _ in kept}
     families = {q: family for q, _, _, family in kept}
     tied = [Example(q, text, [q] if like_golds_part else golds) for q, text, golds, _ in kept]
-    parts = split(tied, fractions, seed, families, LARGEST)
     used = sorted({doc for example in examples.values() for doc in example.gold_ids})
+    if lost := [doc for doc in used if doc not in texts]:
+        raise ValueError(f"{world}: gold {lost[0]!r} has no text")
+    try:
+        parts = split(tied, fractions, seed, families, LARGEST)
+    except ValueError as error:
+        number = len({*families.values()})
+        remedy = "ask for other limits or fractions"
+        raise ValueError(f"{world}: {number} families, {error}; {remedy}") from error
     return Dataset(
         f"{world}-{least}-{most}",
         {doc: texts[doc] for doc in used},

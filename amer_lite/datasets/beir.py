@@ -1,0 +1,113 @@
+"""The format of BEIR (Thakur et al., 2021, arXiv 2104.08663), in which most public sets come.
+
+A folder holds ``corpus.jsonl`` (``_id``, ``title``, ``text``), ``queries.jsonl`` (``_id``,
+``text``) and for every split ``qrels/<split>.tsv`` (``query-id``, ``corpus-id``, ``score``).
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from amer_lite.datasets.files import Document, Filled, Id, Record, documents, read_records
+from amer_lite.datasets.types import Dataset, Example
+from amer_lite.storage import atomic_folder
+
+_END = re.compile(r"\.(?:jsonl|tsv)(?:\.gz)?$")
+_ORDER = ("train", "dev", "test")  # of the splits that stand first
+
+
+class _Document(Document):
+    @model_validator(mode="after")
+    def filled(self) -> Self:  # some have no text
+        return self
+
+
+class _Query(Record):
+    id: Id = Field(validation_alias="_id")
+    text: Filled
+
+
+class _Judgement(Record):
+    query: Id = Field(validation_alias="query-id")
+    document: Id = Field(validation_alias="corpus-id")
+    score: Annotated[float, BeforeValidator(float), Field(allow_inf_nan=False)]
+    answer: Id | None = None  # a column of our own
+
+
+def load(folder: str | Path) -> Dataset:
+    """The data set of a folder; its files may be gzip (``.gz``), and its qrels JSON lines.
+
+    The golds of a query are the documents that are judged above 0, each an answer of its own. A
+    title opens the text of its document. Left out, and counted in ``source``, are documents without
+    a text and judged queries without a gold.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a record of another format, an id that is unknown or stands twice, a document
+            with two judgements that differ.
+    """
+    folder = Path(folder)
+    corpus = {one.id: one.full for one in documents(_files(folder, "corpus")[0], _Document)}
+    texts = {doc: text for doc, text in corpus.items() if text.strip()}
+    asked = read_records(_files(folder, "queries")[0], _Query)
+    queries = {one.id: one.text for _, one in asked}
+    qrels = {_END.split(path.name)[0]: path for path in _files(folder / "qrels", "*")}
+    splits, lost = {}, 0
+    for name in sorted(qrels, key=lambda name: (name not in _ORDER, name != "train", name)):
+        judged: dict[tuple[str, str, str | None], float] = {}
+        for where, one in read_records(qrels[name], _Judgement):
+            key = one.query, one.document, one.answer
+            if one.query not in queries or one.document not in corpus:
+                raise ValueError(f"{where}: {key[:2]} are no query and document of {folder}")
+            if (before := judged.setdefault(key, one.score)) != one.score:
+                raise ValueError(f"{where}: {key[:2]} was judged {before:g} before")
+        golds: dict[str, dict[tuple[str | None, str], list[str]]] = {}
+        for (query, doc, answer), score in judged.items():
+            answers = golds.setdefault(query, {})
+            if score > 0 and doc in texts:
+                answers.setdefault((answer, "" if answer else doc), []).append(doc)
+        lost += sum(not answers for answers in golds.values())
+        kept = ((query, [*answers.values()]) for query, answers in golds.items() if answers)
+        splits[name] = [Example(query, queries[query], found) for query, found in kept]
+    left_out = f"left out: {len(corpus) - len(texts)} blank documents, {lost} queries without golds"
+    name = folder.resolve().name
+    return Dataset(name, texts, splits, f"BEIR's format, folder {name}; {left_out}")
+
+
+def save(dataset: Dataset, folder: str | Path) -> None:
+    """Write a data set to a new ``folder``, whole or not at all; `load` gives it back.
+
+    Where an answer has several documents, qrels have a fourth column with the number of the answer,
+    which BEIR's own reader passes over. ValueError if there is something at ``folder``.
+    """
+    folder, examples = Path(folder), [*dataset.examples()]
+    if folder.exists():
+        raise ValueError(f"{folder}: is there already; save to a new folder")
+    several = any(len(answer) > 1 for one in examples for answer in one.golds)
+    with atomic_folder(folder) as staged:
+        for file, rows in {
+            "corpus": ({"_id": d, "title": "", "text": t} for d, t in dataset.corpus.items()),
+            "queries": ({"_id": one.id, "text": one.query} for one in examples),
+        }.items():
+            with (staged / f"{file}.jsonl").open("w", encoding="utf-8") as lines:
+                lines.writelines(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+        (staged / "qrels").mkdir()
+        for name, part in dataset.splits.items():
+            with (staged / f"qrels/{name}.tsv").open("w", encoding="utf-8", newline="") as table:
+                writer = csv.writer(table, delimiter="\t", lineterminator="\n")
+                writer.writerow(["query-id", "corpus-id", "score", "answer"][: 3 + several])
+                for one in part:
+                    for number, answer in enumerate(one.golds, start=1):
+                        writer.writerows([one.id, doc, 1, number][: 3 + several] for doc in answer)
+
+
+def _files(folder: Path, stem: str) -> list[Path]:
+    if not (found := sorted(path for path in folder.glob(f"{stem}.*") if _END.search(path.name))):
+        raise FileNotFoundError(f"{folder}: no {stem}.jsonl or {stem}.tsv here, plain or .gz")
+    return found
