@@ -226,7 +226,8 @@ width = 16"""
     describe(config, files, data)
     for command in ("audit", "embed", "train", "retrieve"):
         assert run(command, config) == 0
-    mined = json.loads((tmp_path / "run/golds.json").read_text())
+    (file,) = (tmp_path / "run/data").glob("golds-*.json")
+    mined = json.loads(file.read_text())
     assert len(mined) == 24  # train, and the tenth of it that became dev
     assert mined["0"] == [["Ala 1__0"], ["Ala 2__0"]]  # the lost one has no passage
     assert run("retrieve", config, "--untrained") == 0
