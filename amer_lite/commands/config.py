@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import reprlib
 import tomllib
 from collections.abc import Iterable
 from dataclasses import field, fields
@@ -280,7 +281,8 @@ def _apply(change: str, tables: dict[str, Any]) -> None:
 def _in_words(slip: Any) -> str:
     """Where a value stands, the value, and what is wrong with it."""
     place = ".".join(map(str, slip["loc"]))
-    value = f" = {slip['input']!r}" if isinstance(slip["input"], str | int | float | list) else ""
+    plain = isinstance(slip["input"], str | int | float | list)
+    value = f" = {reprlib.repr(slip['input'])}" if plain else ""
     unknown = slip["type"] in ("extra_forbidden", "unexpected_keyword_argument")
     said = "no such field" if unknown else slip["msg"].removeprefix("Value error, ")
     return f"{place}{value}: {said}".removeprefix(": ")

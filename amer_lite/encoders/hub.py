@@ -149,7 +149,7 @@ def tokenizer_rules(tokenizer: Any) -> list[Any]:
     if hasattr(rules, "to_str"):  # with padding and truncation as the last call left them
         rules = json.loads(rules.to_str()) | {"padding": None, "truncation": None}
     else:
-        rules = getattr(tokenizer, "get_vocab", lambda: vars(tokenizer))()
+        rules = tokenizer.get_vocab() if hasattr(tokenizer, "get_vocab") else None
     place = getattr(tokenizer, "name_or_path", None)
     said = "" if place is None else repr(tokenizer).replace(repr(place), "")
     return [rules, said, getattr(tokenizer, "chat_template", None)]
