@@ -289,10 +289,9 @@ def test_what_was_made_from_other_contents_is_refused(
         text = path.read_text()
         assert old in text
         path.write_text(text.replace(old, new))
-        for command in commands:
-            assert f"{what}_sha256 was" in refused(
-                *command.split()[:1], own, *command.split()[1:], *more
-            )
+        for asked in commands:
+            command, *flags = asked.split()
+            assert f"{what}_sha256 was" in refused(command, own, *flags, *more)
         path.write_text(text)
     assert run("retrieve", own, *more) == 0
 
@@ -312,8 +311,7 @@ def test_a_prompt_with_the_date_is_that_of_the_first_run(
 def test_a_test_split_is_enough_for_the_untrained_encoder(own: Path, refused: Refused) -> None:
     queries = own.with_name("queries.jsonl")
     queries.write_text(re.sub('"(train|dev)"', '"test"', queries.read_text()))
-    for command in (["audit"], ["embed"], ["retrieve", "--untrained"]):
-        assert run(*command[:1], own, *command[1:]) == 0
+    assert run("audit", own) == run("embed", own) == run("retrieve", own, "--untrained") == 0
     found = trec.read_qrels(own.with_name("run") / "runs/test-untrained.qrels")
     assert len(found) == 32
     assert "no split 'train' to learn from, only ['test']" in refused("train", own)

@@ -53,8 +53,8 @@ def retrieve(config: Config, untrained: bool = False) -> str:
             query: [[f"answer-{n}-of-{query}", *docs] for n, docs in enumerate(found, start=1)]
             for query, found in loaded.holders(run.rankings).items()
         }
-    known = {*golds, *chain.from_iterable(run.rankings.values())}
-    words = _words(known.union(*(docs for answers in golds.values() for docs in answers)))
+    flat = chain.from_iterable
+    words = _words({*golds, *flat(run.rankings.values()), *flat(flat(golds.values()))})
     judged = [
         Example(words[query], query, [[words[doc] for doc in docs] for docs in answers])
         for query, answers in golds.items()

@@ -81,7 +81,7 @@ def load(config: Config) -> Task:
         dataset, strings, repairs = ambigqa.load(data.queries, *limits, seed=data.seed)
         answers, report = strings if data.corpus else None, str(repairs)
     elif data.set == "qampari":
-        pages = _pages(config) if data.corpus else None
+        pages = _pages(config, digest) if data.corpus else None
         dataset, _, repairs = qampari.load(data.queries, pages, *limits, seed=data.seed)
         report = str(repairs)
     else:
@@ -135,10 +135,10 @@ def _files(data: Data) -> tuple[Dataset, str]:
     return files.load(texts, data.queries, seed=data.seed), report
 
 
-def _pages(config: Config) -> Path:
+def _pages(config: Config, digest: str) -> Path:
     """Of QAMPARI's chunks those of the pages that prove an answer, and a sample of the others."""
     data = config.data
-    path = stages.place(config, "pages.jsonl.gz", contents(data))
+    path = stages.place(config, "pages.jsonl.gz", digest)
     if not path.exists():
         titles = {
             normalise_text(proof.title)

@@ -64,11 +64,9 @@ def open_model(load: Callable[..., T], name: str) -> T:
                 f"it, with trust_remote_code and the revision that you have read"
             ) from local
         missing = isinstance(local, OSError | ValueError)
-        if Path(name).is_dir():
+        if Path(name).is_dir() or not missing:
             kind = FileNotFoundError if missing else ValueError
             raise kind(f"{name}: not a complete saved model: {local}") from local
-        if not missing:
-            raise ValueError(f"model {name!r} cannot be opened: {local}") from local
         import huggingface_hub
 
         try:
@@ -100,13 +98,11 @@ def check_trusted(name: str) -> None:
             f"code you have read; huggingface.co/{plain}/commits lists them"
         )
     config, _ = open_model(PretrainedConfig.get_config_dict, name)
-    places = [str(place) for place in config.get("auto_map", {}).values()]
-    if foreign := [
-        place for place in places if "--" in place and not place.startswith(f"{plain}--")
-    ]:
+    homes = re.findall('"([^"]+)--', json.dumps(config.get("auto_map")))
+    if foreign := {*homes} - {plain}:
         raise ValueError(
-            f"{plain}: its code is {foreign[0]!r}, of another repository, which no revision pins; "
-            f"put that file beside the model in a folder of your own and name it there in auto_map"
+            f"{plain}: its code lies in {sorted(foreign)}, where no revision pins it; put it "
+            f"beside the model in a folder of your own and name it there in auto_map"
         )
 
 

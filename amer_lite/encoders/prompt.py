@@ -197,8 +197,7 @@ class PromptEncoder:
         tokens = Prefix(torch.zeros(1, 2, dtype=torch.long), torch.ones(1, 2, dtype=torch.bool))
         try:
             whole = self._hidden(tokens)
-            (width,) = {state.shape[2:] for state in whole}
-            (size,) = width
+            ((size,),) = {tuple(state.shape[2:]) for state in whole}
         except Exception as error:
             raise ValueError(f"{name}: a model without hidden states to read: {error}") from error
         depth, layers = len(whole) - 1, self.layers
@@ -229,13 +228,10 @@ class PromptEncoder:
         for start in range(0, len(queries), batch_size):
             tokens = prompt_ids(self.tokenizer, self.prompt, queries[start : start + batch_size])
             mask = tokens.mask
-            if positions and mask.shape[1] > positions:
-                text = max(queries[start : start + batch_size], key=len)
-                raise ValueError(
-                    f"{mask.shape[1]} tokens, the model reads {positions}: {text!r:.80}"
-                )
-            states = self._hidden(tokens)
-            raw = [states[layer].float() for layer in self.layers]
+            if positions and (n := mask.shape[1]) > positions:
+                raise ValueError(f"a prompt of {n} tokens; the model reads {positions}: shorten it")
+            hidden = self._hidden(tokens)
+            raw = [hidden[layer].float() for layer in self.layers]
             scaled = [one * torch.rsqrt(one.square().mean(-1, keepdim=True) + 1e-12) for one in raw]
             states = torch.cat(scaled, dim=-1).cpu()  # (B, L, dim)
             for row, own in zip(states.numpy(), mask.numpy(), strict=True):

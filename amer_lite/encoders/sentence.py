@@ -60,10 +60,8 @@ class SentenceEncoder:
     ) -> None:
         self._model = _load(str(name), str(device), trust_remote_code)
         given = {"query": query_prompt, "document": document_prompt}
-        self._prompts = {
-            role: _own_prompt(self._model, role) if prompt is None else prompt
-            for role, prompt in given.items()
-        }
+        own = {role: _own_prompt(self._model, role) for role in given}
+        self._prompts = own | {role: text for role, text in given.items() if text is not None}
         settings = str([self._model.max_seq_length, self._model.truncate_dim, self._prompts])
         self.fingerprint = fingerprint(self._model, self._model.tokenizer, settings)
         self.dim: int = self._model.encode("x", show_progress_bar=False).shape[0]
@@ -139,8 +137,8 @@ def _load(name: str, device: str, trust_remote_code: bool) -> SentenceTransforme
     load = partial(SentenceTransformer, device=device, trust_remote_code=trust_remote_code)
     model = open_model(load, name)
     for module in model.modules():  # positions, and with them states, must not depend on the batch
-        if hasattr(tokenizer := getattr(module, "tokenizer", None), "padding_side"):
-            tokenizer.padding_side = "right"
+        if hasattr(getattr(module, "tokenizer", None), "padding_side"):
+            module.tokenizer.padding_side = "right"
     return model.float().eval().requires_grad_(False)
 
 
