@@ -102,6 +102,12 @@ class Encoder(Model):
     shard: PositiveInt = 100_000  #: passages per shard, the unit that a killed run repeats
     half: bool = False  #: keep float16, half the disk
 
+    @model_validator(mode="after")
+    def _pinned(self) -> Encoder:
+        if self.trust_remote_code and not (self.revision or Path(self.name).is_dir()):
+            raise ValueError("trust_remote_code needs a revision: the commit whose code was read")
+        return self
+
 
 def _with_a_place(prompt: str) -> str:
     if prompt.count("{query}") != 1:
