@@ -23,6 +23,7 @@ from amer_lite.encoders.hub import packaged
 from amer_lite.encoders.sentence import DEFAULT_WEIGHTS, SentenceEncoder
 from amer_lite.evaluation import evaluator, metrics, trec
 from amer_lite.search.shards import ShardIndex
+from amer_lite.storage import locked
 from tests.test_ambigqa import row as ambigqa_row
 from tests.test_files import jsonl
 from tests.test_qampari import chunk, topic
@@ -332,6 +333,12 @@ def test_ids_are_written_as_trec_files_can_hold_them() -> None:
     assert words == {"a b": "a%20b", "\ufeffa": "%FEFFa", "x%20y": "x%20y", "ü": "ü"}
     with pytest.raises(ValueError, match="two ids are 'a%20b'"):
         _words(["a b", "a%20b"])
+
+
+def test_two_do_not_embed_at_once(own: Path, refused: Refused) -> None:
+    with locked(own.with_name("run") / "embeddings"):
+        assert "run/embeddings: another process is writing here" in refused("embed", own)
+    assert run("embed", own) == 0
 
 
 def test_another_corpus_under_the_same_name_is_refused(own: Path, refused: Refused) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import timedelta
 from hashlib import sha256
 from itertools import islice
@@ -19,7 +20,7 @@ from amer_lite.commands.task import Rankings
 from amer_lite.datasets.types import Example
 from amer_lite.encoders.sentence import SentenceEncoder
 from amer_lite.search.shards import ShardIndex, shard_settings, write_shard
-from amer_lite.storage import MANIFEST
+from amer_lite.storage import MANIFEST, locked
 
 
 def embed(config: Config) -> str:
@@ -27,9 +28,15 @@ def embed(config: Config) -> str:
 
     Under ``accelerate launch`` the processes share out the shards.
     """
-    settings, processes = config.encoder, accelerator()
-    encoder = _opened(settings, processes.device)
-    loaded, folder = task.load(config), Path(config.folder) / "embeddings"
+    processes, folder = accelerator(), Path(config.folder) / "embeddings"
+    # Of processes that share out the shards, one speaks for all.
+    with locked(folder, 0) if processes.is_main_process else nullcontext():
+        return _write(config, processes, folder)
+
+
+def _write(config: Config, processes: Accelerator, folder: Path) -> str:
+    settings, encoder = config.encoder, _opened(config.encoder, processes.device)
+    loaded = task.load(config)
     passages = loaded.passages()
     names: list[str] = []
     written = 0
