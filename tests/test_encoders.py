@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import shutil
 import time
 import warnings
 from pathlib import Path
@@ -16,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
+from sentence_transformers import SentenceTransformer
 
 from amer_lite.encoders import cache, prompt, sentence
 from amer_lite.encoders.hub import open_model, packaged
@@ -84,26 +87,104 @@ def test_embeddings_are_those_of_the_published_model(minilm: SentenceEncoder) ->
     np.testing.assert_allclose(minilm.embed(TEXTS, batch_size=2), single, atol=1e-5)
 
 
-def test_any_saved_sentence_transformers_model_opens(tmp_path: Path) -> None:
-    from sentence_transformers import SentenceTransformer
+def save_tiny(folder: Path, side: str = "right", **model: Any) -> SentenceTransformer:
+    """A sentence encoder of a few weights, saved as ``<folder>/model``."""
     from sentence_transformers.models import Pooling, Transformer
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "river", "bank"]
-    (tmp_path / "vocab.txt").write_text("\n".join(words))
-    sizes = {"vocab_size": 7, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-    BertModel(BertConfig(**sizes)).save_pretrained(tmp_path)
-    BertTokenizerFast(vocab=str(tmp_path / "vocab.txt")).save_pretrained(tmp_path)
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "river", "bank", "q", "d", ":"]
+    (folder / "vocab.txt").write_text("\n".join(words))
+    sizes = {"vocab_size": 10, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    torch.manual_seed(0)
+    BertModel(BertConfig(**sizes)).save_pretrained(folder)
+    tokenizer = BertTokenizerFast(vocab=str(folder / "vocab.txt"), padding_side=side)
+    tokenizer.save_pretrained(folder)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the library's own deprecations
-        modules = [Transformer(str(tmp_path)), Pooling(16, pooling_mode="cls")]
-        oracle = SentenceTransformer(modules=modules, device="cpu")
-        oracle.save(str(tmp_path / "model"))
+        modules = [Transformer(str(folder)), Pooling(16, pooling_mode="cls")]
+        saved = SentenceTransformer(modules=modules, device="cpu", **model)
+        saved.save(str(folder / "model"))
+    return saved
+
+
+def test_any_saved_sentence_transformers_model_opens(tmp_path: Path) -> None:
+    oracle = save_tiny(tmp_path)
     encoder = SentenceEncoder(tmp_path / "model", cache=False)
     expected = oracle.encode(["river bank"], normalize_embeddings=True)
     np.testing.assert_allclose(encoder.embed(["river bank"]), expected, atol=1e-5)
     assert encoder.token_states(["river bank"]).values.shape == (1, 4, 16)
-    assert encoder.fingerprint == SentenceEncoder(tmp_path / "model", cache=False).fingerprint
+    shutil.copytree(tmp_path / "model", tmp_path / "elsewhere")
+    assert encoder.fingerprint == SentenceEncoder(tmp_path / "elsewhere", cache=False).fingerprint
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_states_and_vectors_do_not_depend_on_padding_and_batch(side: str, tmp_path: Path) -> None:
+    save_tiny(tmp_path, side)
+    encoder = SentenceEncoder(tmp_path / "model", cache=False)
+    texts = ["river", "bank river bank river bank", "bank bank"]
+    states, mask = encoder.token_states(texts)
+    assert mask.sum(1).tolist() == [3, 7, 4]
+    for text, row, own, vector in zip(texts, states, mask, encoder.embed(texts), strict=True):
+        torch.testing.assert_close(row[own], encoder.token_states([text]).values[0])
+        np.testing.assert_allclose(vector, encoder.embed([text])[0], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "default", "query", "document"),
+    [
+        ({}, None, "", ""),
+        ({"query": "q : "}, "query", "q : ", ""),
+        ({"query": "q : ", "passage": "d : "}, None, "q : ", "d : "),  # E5
+        ({"s2p_query": "q : ", "other": "d : "}, "s2p_query", "q : ", ""),
+        ({"all": "d : "}, "all", "d : ", "d : "),
+    ],
+)
+def test_queries_and_documents_have_their_prompts(
+    prompts: dict[str, str], default: str, query: str, document: str, tmp_path: Path
+) -> None:
+    oracle = save_tiny(tmp_path, prompts=prompts, default_prompt_name=default)
+
+    def expected(prompt: str) -> np.ndarray:
+        return oracle.encode(["river"], prompt=prompt, normalize_embeddings=True)
+
+    own = SentenceEncoder(tmp_path / "model", cache=False)
+    np.testing.assert_allclose(own.embed(["river"]), expected(document), atol=1e-6)
+    np.testing.assert_allclose(own.embed_queries(["river"]), expected(query), atol=1e-6)
+    assert own.tokens("river") == ["[CLS]", *query.split(), "river", "[SEP]"]
+    folder = tmp_path / "model"
+    other = SentenceEncoder(folder, query_prompt="d : ", document_prompt="q : ", cache=False)
+    np.testing.assert_allclose(other.embed(["river"]), expected("q : "), atol=1e-6)
+    np.testing.assert_allclose(other.embed_queries(["river"]), expected("d : "), atol=1e-6)
+    assert own.fingerprint != other.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("config.json", '"layer_norm_eps": 1e-12', '"layer_norm_eps": 1e-3'),
+        ("1_Pooling/config.json", '"pooling_mode": "cls"', '"pooling_mode": "mean"'),
+        ("tokenizer_config.json", '"model_max_length": 512', '"model_max_length": 4'),
+        ("tokenizer.json", '"river": 5', '"river": 9'),
+        ("config_sentence_transformers.json", '"query": ""', '"query": "q : "'),
+    ],
+)
+def test_all_that_decides_is_in_the_key(file: str, old: str, new: str, tmp_path: Path) -> None:
+    save_tiny(tmp_path)
+    one = SentenceEncoder(tmp_path / "model", cache=False).fingerprint
+    path = tmp_path / "model" / file
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    assert SentenceEncoder(tmp_path / "model", cache=False).fingerprint != one
+
+
+def test_half_precision_has_results_of_its_own(tmp_path: Path) -> None:
+    save_tiny(tmp_path)
+    encoder = SentenceEncoder(tmp_path / "model", cache=tmp_path / "cache")
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = encoder.embed(["river bank"])
+    uncached = SentenceEncoder(tmp_path / "model", cache=False).embed(["river bank"])
+    np.testing.assert_allclose(encoder.embed(["river bank"]), uncached, atol=1e-6)
+    assert 1e-5 < np.abs(rough - uncached).max() < 1e-1
 
 
 @pytest.mark.filterwarnings("error")
@@ -158,6 +239,16 @@ def test_a_damaged_shard_is_computed_again(cached: SentenceEncoder, tmp_path: Pa
         np.testing.assert_array_equal(cached.embed(TEXTS[:2]), expected)  # repaired: no warning
 
 
+def test_without_a_cache_that_can_be_written_it_goes_on(
+    minilm: SentenceEncoder, cached: SentenceEncoder, tmp_path: Path
+) -> None:
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    with pytest.warns(RuntimeWarning, match="cannot be kept here") as said:
+        found = cached.embed(TEXTS)
+    assert len(said) == 1  # for three shards
+    np.testing.assert_allclose(found, minilm.embed(TEXTS), atol=1e-5)
+
+
 def test_progress_is_shown_for_several_shards_only(
     cached: SentenceEncoder, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -196,6 +287,49 @@ def test_other_weights_or_none_are_refused(
     monkeypatch.setattr(home, "DEFAULT_WEIGHTS", "0" * 64)
     with pytest.raises(ValueError, match=f"expected {'0' * 64}; install {package} again"):
         opened()
+
+
+def test_only_code_that_cannot_change_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cached model that brings its own code, on a machine without a network."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("transformers.utils.hub.constants.HF_HUB_CACHE", str(tmp_path))
+    places = {"AutoConfig": "own.Config", "AutoModel": "own.Model"}
+    for owner, home in (("one", ""), ("two", "one/model--")):
+        folder = tmp_path / f"models--{owner}--model"
+        snapshot = folder / "snapshots" / ("a" * 40)
+        snapshot.mkdir(parents=True)
+        (folder / "refs").mkdir()
+        (folder / "refs" / "main").write_text("a" * 40)
+        named = {kind: home + place for kind, place in places.items()}
+        config = {"model_type": "own", "auto_map": named}
+        (snapshot / "config.json").write_text(json.dumps(config))
+        (snapshot / "own.py").write_text("raise SystemExit('it ran')")
+    with pytest.raises(ValueError, match="'one/model' needs code of its own"):
+        SentenceEncoder("one/model", cache=False)
+    with pytest.raises(ValueError, match="'one/model' needs code of its own"):
+        open_lm("one/model")
+    for name in ("one/model", "one/model@main"):
+        with pytest.raises(ValueError, match="'one/model' needs a revision, the 40 digits"):
+            SentenceEncoder(name, cache=False, trust_remote_code=True)
+    with pytest.raises(ValueError, match=r"code lies in \['one/model'\]"):
+        SentenceEncoder(f"two/model@{'a' * 40}", cache=False, trust_remote_code=True)
+    with pytest.raises(SystemExit, match="it ran"):
+        SentenceEncoder(f"one/model@{'a' * 40}", cache=False, trust_remote_code=True)
+
+
+def test_an_unpacked_model_is_opened_as_it_was_written(tmp_path: Path) -> None:
+    """Else it is unpacked again, for which there is nothing here."""
+    nothing, folder = tmp_path / "nothing.gguf", tmp_path / "model"
+    folder.mkdir()
+    (folder / "model.safetensors").write_text("weights")
+    digest = hashlib.sha256(b"weights").hexdigest()
+    (folder / "sha256.json").write_text(json.dumps({"model.safetensors": digest}))
+    assert prompt._unpacked(nothing, folder) == str(folder)
+    (folder / "model.safetensors").write_text("others")
+    with pytest.raises(OSError, match=r"nothing\.gguf"):
+        prompt._unpacked(nothing, folder)
 
 
 def test_a_network_that_does_not_answer_fails_fast(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,6 +422,32 @@ def test_states_are_those_of_each_prompt_alone(tiny: Path, tmp_path: Path) -> No
     short = encoder(tiny, tmp_path, last=2).token_states(WORDS)
     for row, length in enumerate(found.mask.sum(1)):
         torch.testing.assert_close(short.values[row], found.values[row, length - 2 : length])
+
+
+@pytest.mark.parametrize("family", ["gpt_neox", "phi", "persimmon", "xglm", "gpt2", "bart", "xlm"])
+def test_states_below_the_top_are_hidden_states(
+    family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the final norm is called; XLM has none, and no list of blocks that could be cut."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    usual = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2, "vocab_size": 20}
+    own: dict[str, dict[str, Any]] = {
+        "bart": {"d_model": 16, "decoder_layers": 4, "encoder_layers": 2, "vocab_size": 20},
+        "xglm": {"d_model": 16, "num_layers": 4, "attention_heads": 2, "vocab_size": 20},
+        "xlm": {"emb_dim": 16, "n_layers": 4, "n_heads": 2, "vocab_size": 20},
+        "phi": usual | {"partial_rotary_factor": 1.0},
+    }
+    config = AutoConfig.for_model(family, **own.get(family, usual), pad_token_id=0)
+    lm = AutoModelForCausalLM.from_config(config).eval()
+    body, tokens = getattr(lm, lm.base_model_prefix), torch.arange(4, 10)[None]
+    with torch.no_grad():
+        whole = body(input_ids=tokens, output_hidden_states=True, use_cache=False).hidden_states
+    monkeypatch.setattr(prompt, "open_lm", lambda *name, **where: (lm, None))
+    reader = PromptEncoder(family, prompt="{query}", layers=(1, 2), cache=False)
+    found = reader._hidden(Prefix(tokens, torch.ones(1, 6, dtype=torch.bool)))
+    for layer in (1, 2):
+        torch.testing.assert_close(found[layer], whole[layer], atol=1e-6, rtol=0)
 
 
 def test_states_are_kept_by_model_and_settings(

@@ -76,6 +76,7 @@ def test_the_wheel_holds_both_packages_and_the_results(tmp_path: Path) -> None:
     source |= {path.relative_to(ROOT / "book") for path in (ROOT / "book/amer_book").rglob("*.py")}
     wanted = {path.as_posix() for path in source if "__pycache__" not in path.parts}
     wanted |= {f"amer_book/results/{path.name}" for path in (ROOT / "data/results").iterdir()}
+    wanted |= {f"amer_lite/configs/{path.name}" for path in (ROOT / "data/configs").iterdir()}
     assert {name for name in names if ".dist-info/" not in name} == wanted | {"amer_lite/py.typed"}
 
 

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import json
+import reprlib
 import tomllib
 from collections.abc import Iterable
 from dataclasses import field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 from pydantic.types import NonNegativeInt, PositiveFloat, PositiveInt
 
+from amer_lite.storage import cache_folder
 from amer_lite.training.config import TrainConfig
 
 _Dropout = Annotated[float, Field(ge=0, lt=1)]
 _Some = Field(min_length=1)
+_Filled = Annotated[str, Field(pattern=r"\S")]
+_Revision = Annotated[str, Field(pattern=r"^([0-9a-f]{40})?$")]
+_Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class Section(BaseModel):
     """A table of the file; a field that it does not know is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Data(Section):
@@ -40,11 +45,11 @@ class Data(Section):
 
     set: Annotated[str, Field(pattern=r"^(files|ambigqa|qampari|[\w.]+:\w+)$")]
     arguments: dict[str, Any] = {}
-    queries: str | dict[str, str] = ""
+    queries: str | dict[_Filled, _Filled] = ""
     corpus: str = ""
     least: PositiveInt = 2
     most: PositiveInt = 8
-    seed: int = 0
+    seed: _Seed = 0
 
     @model_validator(mode="after")
     def _files(self) -> Data:
@@ -52,27 +57,72 @@ class Data(Section):
             raise ValueError("a loader of your own has no queries; every format needs a file")
         if self.set == "files" and not self.corpus:
             raise ValueError("set 'files' needs a corpus")
+        if self.least > self.most:
+            raise ValueError(f"least = {self.least} is above most = {self.most}: nothing is kept")
         return self
 
+    def files(self) -> list[Path]:
+        """Those of the questions; FileNotFoundError names one that is missing."""
+        files = self.queries.values() if isinstance(self.queries, dict) else [self.queries]
+        found = [Path(name) for name in files if name]
+        if lost := [path for path in found if not path.is_file()]:
+            raise FileNotFoundError(f"data.queries: no file {lost[0]} (in {Path.cwd()})")
+        return found
 
-class Encoder(Section):
+    def passages(self) -> list[Path]:
+        """All files of the corpus, sorted; FileNotFoundError if there are none."""
+        at = Path(self.corpus)
+        found = [at] if at.is_file() else sorted(filter(Path.is_file, at.parent.glob(at.name)))
+        if not found:
+            raise FileNotFoundError(f"data.corpus: no file {self.corpus} (in {Path.cwd()})")
+        return found
+
+
+class Model(Section):
+    """A pretrained model: a folder, or a name on the hub."""
+
+    name: _Filled
+    revision: _Revision = ""  #: a commit on the hub; without it, whatever is the newest
+
+    @property
+    def source(self) -> str:
+        """As `SentenceEncoder` and :func:`amer_lite.encoders.prompt.open_lm` take it."""
+        return f"{self.name}@{self.revision}" if self.revision else self.name
+
+
+class Encoder(Model):
     """The frozen document encoder, and the shards that it fills."""
 
-    name: str = "all-MiniLM-L6-v2"  #: as `SentenceEncoder` opens it
-    query_prompt: str = ""  #: put before a query where the encoder itself searches
-    trust_remote_code: bool = False  #: let a model from the hub run its own code
+    name: _Filled = "all-MiniLM-L6-v2"
+    query_prompt: str | None = None  #: put before a query; by default what the model came with
+    document_prompt: str | None = None  #: put before a passage, likewise
+    trust_remote_code: bool = False  #: let the model run its own code, of one revision
     batch_size: PositiveInt = 64  #: passages per forward pass
     autocast: bool = False  #: compute in bfloat16
     shard: PositiveInt = 100_000  #: passages per shard, the unit that a killed run repeats
     half: bool = False  #: keep float16, half the disk
 
+    @model_validator(mode="after")
+    def _pinned(self) -> Encoder:
+        if self.trust_remote_code and not (self.revision or Path(self.name).is_dir()):
+            raise ValueError("trust_remote_code needs a revision: the commit whose code was read")
+        return self
 
-class LM(Section):
+
+def _with_a_place(prompt: str) -> str:
+    if prompt.count("{query}") != 1:
+        raise ValueError("must hold {query} once, where the query goes")
+    return prompt
+
+
+class LM(Model):
     """The language model that reads the query."""
 
-    name: str = "SmolLM2-135M-Instruct"  #: as :func:`amer_lite.encoders.prompt.open_lm` opens it
+    name: _Filled = "SmolLM2-135M-Instruct"
     #: with the place ``{query}``, once
-    prompt: Annotated[str, Field(pattern=r"\{query\}")] = 'The noun "{query}" has several meanings:'
+    prompt: Annotated[str, AfterValidator(_with_a_place)] = (
+        'The noun "{query}" has several meanings:'
+    )
     chat: bool = False  #: put the prompt into the model's chat template
 
 
@@ -82,7 +132,7 @@ class Adapters(Section):
     rank: PositiveInt = 16
     alpha: PositiveFloat = 32.0
     dropout: _Dropout = 0.0
-    targets: Annotated[tuple[str, ...], _Some] = ("q_proj", "v_proj")
+    targets: Annotated[tuple[_Filled, ...], _Some] = ("q_proj", "v_proj")
 
 
 class States(Section):
@@ -95,8 +145,14 @@ class States(Section):
     heads: PositiveInt = 4
     dropout: _Dropout = 0.1
 
+    @model_validator(mode="after")
+    def _even(self) -> States:
+        if self.width % (2 * self.heads):
+            raise ValueError(f"width {self.width} must be a multiple of 2 × heads ({self.heads})")
+        return self
 
-@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
 class Training(TrainConfig):
     """How to train: the fields of `TrainConfig` but ``steps`` and ``evaluate_every``, and these."""
 
@@ -128,14 +184,17 @@ class Retrieval(Section):
     k: PositiveInt = 100
     depth: PositiveInt | None = None
     merge: Literal["round_robin", "max_score", "rrf", "soft_sum", "mixture"] = "round_robin"
-    split: str = "test"
+    split: Annotated[str, Field(pattern=r"^[^/\\]+$")] = "test"  # a file is called after it
 
 
 class Evaluation(Section):
     """What to measure: each of ``metrics`` at each of ``at``, with 95 % bootstrap intervals."""
 
-    metrics: tuple[Literal["mrecall", "recall", "precision", "ndcg"], ...] = ("mrecall", "recall")
-    at: tuple[PositiveInt, ...] = (10, 100)
+    metrics: Annotated[tuple[Literal["mrecall", "recall", "precision", "ndcg"], ...], _Some] = (
+        "mrecall",
+        "recall",
+    )
+    at: Annotated[tuple[PositiveInt, ...], _Some] = (10, 100)
     resamples: PositiveInt = 10_000
     seed: NonNegativeInt = 0
 
@@ -143,7 +202,7 @@ class Evaluation(Section):
 class Config(Section):
     """A whole run, with ``lora`` or ``states``."""
 
-    folder: str  #: of everything that the commands write
+    folder: _Filled  #: of everything that the commands write
     data: Data
     lm: LM
     train: Training
@@ -157,6 +216,12 @@ class Config(Section):
     def _one_backbone(self) -> Config:
         if (self.lora is None) == (self.states is None):
             raise ValueError("give [lora] or [states], not both and not neither")
+        how, deepest = self.retrieve, max(self.evaluate.at)
+        if how.k < deepest or how.m * (how.depth or how.k) < how.k:
+            raise ValueError(
+                f"evaluate.at = {deepest} needs lists as long, but retrieve.k is {how.k}, "
+                f"of m × depth = {how.m} × {how.depth or how.k} passages"
+            )
         return self
 
     @property
@@ -169,22 +234,29 @@ class Config(Section):
         return self.model_dump(mode="json", include=set(names))
 
 
-def read(path: str | Path, changes: Iterable[str] = ()) -> Config:
+def read(path: str | Path, changes: Iterable[str] = (), command: str = "") -> Config:
     """The run that a TOML file describes; ``changes``, such as ``train.epochs=3``, win.
 
-    ValueError names every field that is missing, unknown, or of a wrong type or value.
+    An ``audit`` needs ``data`` alone, and ``embed`` a ``folder`` and ``data``. ValueError names
+    every field that is missing, unknown, or of a wrong type or value.
     """
     try:
-        tables = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:  # of TOML, or of UTF-8
+        tables = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:  # of TOML, or of UTF-8
         raise ValueError(f"{path}: not TOML: {error}") from error
     for change in changes:
         _apply(change, tables)
+    if command in ("audit", "embed"):  # which do not look at the rest
+        tables = {"lm": {}, "train": {"epochs": 1, "m": 1}, "retrieve": {"m": 1}} | tables
+        tables |= {} if {"lora", "states"} & tables.keys() else {"lora": {}}
+    if command == "audit":
+        tables.setdefault("folder", str(cache_folder() / "audit"))
     try:  # as JSON, where a strict tuple may be written as a list
         return Config.model_validate_json(json.dumps(tables, default=str), strict=True)
     except ValidationError as error:
-        slips = "\n  ".join(map(_in_words, error.errors()))
-        raise ValueError(f"{path}:\n  {slips}") from error
+        raise ValueError(f"{path}: {'; '.join(map(_in_words, error.errors()))}") from error
+    except RecursionError as error:
+        raise ValueError(f"{path}: tables nested too deep") from error
 
 
 def _apply(change: str, tables: dict[str, Any]) -> None:
@@ -193,7 +265,7 @@ def _apply(change: str, tables: dict[str, Any]) -> None:
         raise ValueError(f"--set {change}: is not SECTION.FIELD=VALUE")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         value = text  # a bare word is a string
     *parents, name = place.split(".")
     for parent in parents:
@@ -206,7 +278,8 @@ def _apply(change: str, tables: dict[str, Any]) -> None:
 def _in_words(slip: Any) -> str:
     """Where a value stands, the value, and what is wrong with it."""
     place = ".".join(map(str, slip["loc"]))
-    value = f" = {slip['input']!r}" if isinstance(slip["input"], str | int | float | list) else ""
+    plain = isinstance(slip["input"], str | int | float | list)
+    value = f" = {reprlib.repr(slip['input'])}" if plain else ""
     unknown = slip["type"] in ("extra_forbidden", "unexpected_keyword_argument")
     said = "no such field" if unknown else slip["msg"].removeprefix("Value error, ")
     return f"{place}{value}: {said}".removeprefix(": ")

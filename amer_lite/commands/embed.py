@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import timedelta
 from hashlib import sha256
 from itertools import islice
@@ -19,6 +20,7 @@ from amer_lite.commands.task import Rankings
 from amer_lite.datasets.types import Example
 from amer_lite.encoders.sentence import SentenceEncoder
 from amer_lite.search.shards import ShardIndex, shard_settings, write_shard
+from amer_lite.storage import MANIFEST, locked
 
 
 def embed(config: Config) -> str:
@@ -26,9 +28,16 @@ def embed(config: Config) -> str:
 
     Under ``accelerate launch`` the processes share out the shards.
     """
-    passages, settings, processes = task.load(config).passages(), config.encoder, accelerator()
-    encoder = _opened(settings, processes.device)
-    folder = Path(config.folder) / "embeddings"
+    processes, folder = accelerator(), Path(config.folder) / "embeddings"
+    # Of processes that share out the shards, one speaks for all.
+    with locked(folder, 0) if processes.is_main_process else nullcontext():
+        return _write(config, processes, folder)
+
+
+def _write(config: Config, processes: Accelerator, folder: Path) -> str:
+    settings, encoder = config.encoder, _opened(config.encoder, processes.device)
+    loaded = task.load(config)
+    passages = loaded.passages()
     names: list[str] = []
     written = 0
     parts = iter(lambda: list(islice(passages, settings.shard)), [])
@@ -37,7 +46,8 @@ def embed(config: Config) -> str:
         if number % processes.num_processes != processes.process_index:
             continue
         shard, content = folder / names[-1], "".join(f"{one.id}\0{one.plain}\0" for one in part)
-        made_from = config.sections("encoder") | {"passages": sha256(content.encode()).hexdigest()}
+        made_from = config.sections("encoder") | {"encoder_sha256": encoder.fingerprint}
+        made_from["passages"] = sha256(content.encode()).hexdigest()
         if (old := shard_settings(shard)) is None:
             with torch.autocast(processes.device.type, torch.bfloat16, enabled=settings.autocast):
                 texts = [one.plain for one in part]
@@ -51,11 +61,14 @@ def embed(config: Config) -> str:
                 f"Remove {folder}, or give the new config a folder of its own"
             )
     processes.wait_for_everyone()
-    if extra := sorted({path.name for path in folder.iterdir()} - {*names}):
+    if not names:
+        raise ValueError("data: no passages to embed; the corpus is empty")
+    if extra := sorted({path.parent.name for path in folder.glob(f"*/{MANIFEST}")} - {*names}):
         raise ValueError(f"{folder}: {extra} are of a larger corpus than this one; remove {folder}")
     index = ShardIndex(folder)  # checks that ids are unique
     if processes.is_main_process:
-        stages.finish(config, "embed", passages=len(index), dim=index.dim)
+        made_from = {"data_sha256": loaded.sha256, "encoder_sha256": encoder.fingerprint}
+        stages.finish(config, "embed", passages=len(index), dim=index.dim, **made_from)
     new = f"this process wrote {written} of {len(names)} shards"
     return f"{len(index):,} passages of dimension {index.dim} in {folder}; {new}"
 
@@ -67,14 +80,16 @@ def accelerator() -> Accelerator:
     return Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[patience])
 
 
-def nearest(settings: Encoder, index: ShardIndex, examples: Sequence[Example], k: int) -> Rankings:
+def nearest(config: Config, index: ShardIndex, examples: Sequence[Example], k: int) -> Rankings:
     """Per question the ids of the ``k`` passages nearest to the encoder's own vector of it."""
-    texts = [settings.query_prompt + example.query for example in examples]
-    vectors = _opened(settings, accelerator().device).embed(texts, settings.batch_size)
+    encoder = _opened(config.encoder, accelerator().device)
+    stages.require(config, "embed", encoder_sha256=encoder.fingerprint)
+    texts = [example.query for example in examples]
+    vectors = encoder.embed_queries(texts, config.encoder.batch_size)
     found = index.search(vectors, min(k, len(index))).rows
     return {e.id: [index.ids[row] for row in rows] for e, rows in zip(examples, found, strict=True)}
 
 
 def _opened(settings: Encoder, device: torch.device) -> SentenceEncoder:
-    trust = settings.trust_remote_code
-    return SentenceEncoder(settings.name, device=device, cache=False, trust_remote_code=trust)
+    given = settings.model_dump(include={"query_prompt", "document_prompt", "trust_remote_code"})
+    return SentenceEncoder(settings.source, device=device, cache=False, **given)

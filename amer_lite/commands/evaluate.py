@@ -35,7 +35,8 @@ def measure(
 ) -> list[dict[str, Any]]:
     """One record per measure and depth: value and interval, difference and p ``against`` another.
 
-    A run is a ``.trec`` file with its ``.qrels`` beside it; both must be over the same questions.
+    A run is a ``.trec`` file with its ``.qrels`` beside it, each also as ``.gz``; both must be over
+    the same questions.
     MRecall is compared by the exact McNemar test, all else by sign flips.
     """
     asked, found = _read(run)
@@ -69,7 +70,10 @@ def measure(
 
 def _read(run: Path) -> tuple[dict[str, Example], Run]:
     """The questions of a run with their golds, by id, and the run."""
-    golds = trec.read_qrels(run.with_suffix(".qrels"), clusters=True)
+    beside = run.with_name(run.name.removesuffix(".gz")).with_suffix(".qrels")
+    packed = beside.with_name(f"{beside.name}.gz")
+    path = packed if packed.exists() and not beside.exists() else beside
+    golds = trec.read_qrels(path, clusters=True)
     return {query: Example(query, query, own) for query, own in golds.items()}, trec.read_run(run)
 
 

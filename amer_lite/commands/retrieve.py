@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 from amer_lite.commands import stages, task
@@ -24,9 +26,11 @@ def retrieve(config: Config, untrained: bool = False) -> str:
     With ``untrained`` the document encoder's own vector of the query searches, the baseline that
     every training has to beat; the files are then called ``<split>-untrained``.
     """
-    stages.require(config, "embed" if untrained else "train")
+    before: stages.Stage = "embed" if untrained else "train"
+    stages.require(config, before)
     device, folder, wanted = accelerator().device, Path(config.folder), config.retrieve
     loaded = task.load(config)
+    stages.require(config, before, data_sha256=loaded.sha256)
     examples = loaded.dataset.splits.get(wanted.split)
     if examples is None:
         known = ", ".join(loaded.dataset.splits)
@@ -34,11 +38,13 @@ def retrieve(config: Config, untrained: bool = False) -> str:
     index = ShardIndex(folder / "embeddings", device=device)
     if untrained:
         name, vectors = f"{wanted.split}-untrained", "the encoder's own vector"
-        run = Run(nearest(config.encoder, index, examples, wanted.k))
+        run = Run(nearest(config, index, examples, wanted.k))
     else:
         name, vectors = wanted.split, f"{wanted.m} vector(s)"
+        read, identity = reader(config)
+        stages.require(config, "train", reader_sha256=identity)
         model = AMER.load(folder / "model", device)
-        prefix = reader(config.lm, config.states)([example.query for example in examples])
+        prefix = read([example.query for example in examples])
         how = wanted.model_dump(exclude={"split"})
         run = as_run(search(model, index, prefix, **how, tau=config.tau), index, examples)
     golds: Mapping[str, Sequence[Sequence[str]]] = {e.id: e.golds for e in examples}
@@ -47,11 +53,13 @@ def retrieve(config: Config, untrained: bool = False) -> str:
             query: [[f"answer-{n}-of-{query}", *docs] for n, docs in enumerate(found, start=1)]
             for query, found in loaded.holders(run.rankings).items()
         }
+    flat = chain.from_iterable
+    words = _words({*golds, *flat(run.rankings.values()), *flat(flat(golds.values()))})
     judged = [
-        Example(_word(query), query, [[*map(_word, docs)] for docs in answers])
+        Example(words[query], query, [[words[doc] for doc in docs] for docs in answers])
         for query, answers in golds.items()
     ]
-    rankings = {_word(query): [*map(_word, docs)] for query, docs in run.rankings.items()}
+    rankings = {words[q]: [words[doc] for doc in docs] for q, docs in run.rankings.items()}
     written = folder / "runs" / f"{name}.trec"
     trec.write_qrels(written.with_suffix(".qrels"), judged)
     trec.write_run(written, Run(rankings), tag=name)
@@ -60,6 +68,9 @@ def retrieve(config: Config, untrained: bool = False) -> str:
     return f"{len(examples):,} questions with {vectors}: {written}"
 
 
-def _word(name: str) -> str:
-    """An id as TREC files can hold it: white space as in an address, ``%20``."""
-    return re.sub(r"\s", lambda found: f"%{ord(found[0]):02X}", name)
+def _words(names: Iterable[str]) -> dict[str, str]:
+    """Ids as TREC files can hold them: white space (and marks) as in an address, ``%20``."""
+    words = {name: re.sub(r"[\s\ufeff]", lambda c: f"%{ord(c[0]):02X}", name) for name in names}
+    if same := [word for word, times in Counter(words.values()).items() if times > 1]:
+        raise ValueError(f"two ids are {same[0]!r} once white space is written so; rename one")
+    return words

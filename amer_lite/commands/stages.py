@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
 from amer_lite.commands.config import Config
-from amer_lite.storage import load_bundle, save_bundle
+from amer_lite.storage import load_bundle, save_bundle, write_text
 
 Stage = Literal["embed", "train", "retrieve"]
 _KIND = "amer-lite/stage-1"
@@ -31,14 +34,33 @@ def noted(folder: str | Path, stage: Stage) -> dict[str, Any]:
         raise FileNotFoundError(said) from error
 
 
-def require(config: Config, stage: Stage) -> None:
-    """Refuse to go on unless ``stage`` is done, and was done with these settings."""
-    old = noted(config.folder, stage)["settings"]
-    if changed := differences(old, config.sections(*_SECTIONS[stage])):
+def require(config: Config, stage: Stage, **facts: Any) -> None:
+    """Refuse to go on unless ``stage`` is done, and was done with these settings and facts."""
+    old = noted(config.folder, stage)
+    changed = differences(old["settings"], config.sections(*_SECTIONS[stage]))
+    if changed := changed + differences({name: old["facts"].get(name) for name in facts}, facts):
         raise ValueError(
             f"{config.folder}: `{stage}` was run with other settings: {'; '.join(changed)}. Put "
             f"them back, or give the new ones a folder of their own and run `{stage}` there"
         )
+
+
+def place(config: Config, name: str, made_from: Any) -> Path:
+    """Of a file that is made once, and anew from anything else than what it was ``made_from``."""
+    key = sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:12]
+    stem, suffix = name.split(".", 1)
+    return Path(config.folder) / "data" / f"{stem}-{key}.{suffix}"
+
+
+def kept(config: Config, name: str, made_from: Any, make: Callable[[], Any]) -> Any:
+    """What ``make`` returned when it was first called for what it is ``made_from``; JSON."""
+    path = place(config, f"{name}.json", made_from)
+    if not path.exists():
+        write_text(path, json.dumps(make()))
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: damaged ({error}); remove it, it is made again") from error
 
 
 def differences(old: Any, new: Any, at: str = "") -> list[str]:

@@ -15,7 +15,9 @@ from inspect import signature
 from itertools import chain
 from json import dumps
 from pathlib import Path
+from typing import Any
 
+from amer_lite.commands import stages
 from amer_lite.commands.config import Config, Data
 from amer_lite.datasets import ambigqa, files, qampari
 from amer_lite.datasets.audit import audit as inspect
@@ -24,6 +26,7 @@ from amer_lite.datasets.files import Document, Query, by_split, read_records
 from amer_lite.datasets.splits import normalise_text, split
 from amer_lite.datasets.types import Dataset
 from amer_lite.storage import atomic_path
+from amer_lite.storage import sha256 as file_digest
 
 SAMPLE = 100_000  # passages that are no golds, for the audit
 Rankings = Mapping[str, Sequence[str]]  # passages by question
@@ -41,12 +44,13 @@ class Task:
     dataset: Dataset  #: its corpus holds the golds and a sample of other passages
     answers: Mapping[str, Answers] | None
     report: str  #: what a loader left out or repaired
-    pattern: str  #: of the files with the passages; "" if the corpus of ``dataset`` is all
+    data: Data
+    sha256: str  #: of all that questions and passages were read from
 
     def passages(self) -> Iterator[Document]:
         """All passages that are searched, one after another."""
-        if self.pattern:
-            return read_passages(self.pattern)
+        if self.data.corpus:
+            return read_passages(self.data)
         return (Document(id=doc, text=text) for doc, text in self.dataset.corpus.items())
 
     def holders(self, found: Rankings) -> dict[str, list[list[str]]]:
@@ -70,24 +74,36 @@ def audit(config: Config) -> tuple[str, bool]:
 def load(config: Config) -> Task:
     """The task of a config; FileNotFoundError and ValueError name file and line."""
     data, answers, report = config.data, None, ""
-    limits = (data.least, data.most)
+    limits, digest = (data.least, data.most), contents(data)
     if data.set == "files":
         dataset, report = _files(data)
     elif data.set == "ambigqa":
         dataset, strings, repairs = ambigqa.load(data.queries, *limits, seed=data.seed)
         answers, report = strings if data.corpus else None, str(repairs)
     elif data.set == "qampari":
-        pages = _pages(config) if data.corpus else None
+        pages = _pages(config, digest) if data.corpus else None
         dataset, _, repairs = qampari.load(data.queries, pages, *limits, seed=data.seed)
         report = str(repairs)
     else:
         dataset = _own(data)
-    if (
-        "train" in dataset.splits and "dev" not in dataset.splits
-    ):  # cut from train; questions that are alike stay together
+    if not data.queries:
+        digest = _digest(
+            [dict(dataset.corpus), {k: list(map(vars, v)) for k, v in dataset.splits.items()}]
+        )
+    if "dev" not in dataset.splits and "train" in dataset.splits:  # like questions stay together
         splits = {**dataset.splits, **split(dataset.splits["train"], DEV, data.seed)}
         dataset = Dataset(dataset.name, dataset.corpus, splits, dataset.source)
-    return Task(dataset, answers, report, data.corpus)
+    return Task(dataset, answers, report, data, digest)
+
+
+def contents(data: Data) -> str:
+    """Digest of the files of the data, and of how they are read."""
+    files = [*data.files(), *(data.passages() if data.corpus else ())]
+    return _digest([data.model_dump(mode="json"), *map(file_digest, files)])
+
+
+def _digest(content: Any) -> str:
+    return sha256(dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _own(data: Data) -> Dataset:
@@ -112,18 +128,17 @@ def _files(data: Data) -> tuple[Dataset, str]:
         for _, query in read_records(path, Query)
         for doc in chain.from_iterable(query.golds)
     }
-    selected = _select(data.corpus, lambda one: one.id in golds, SAMPLE, data.seed)
+    selected = _select(data, lambda one: one.id in golds)
     odd = [sum(one.full != one.plain for one in part) for part in selected]
     report = f"white space made plain in {odd[0]:,} golds and {odd[1]:,} other passages"
     texts = {one.id: one.plain for one in chain.from_iterable(selected)}
     return files.load(texts, data.queries, seed=data.seed), report
 
 
-def _pages(config: Config) -> Path:
+def _pages(config: Config, digest: str) -> Path:
     """Of QAMPARI's chunks those of the pages that prove an answer, and a sample of the others."""
     data = config.data
-    key = sha256(dumps(config.sections("data"), sort_keys=True).encode()).hexdigest()[:12]
-    path = Path(config.folder) / "data" / f"pages-{key}.jsonl.gz"
+    path = stages.place(config, "pages.jsonl.gz", digest)
     if not path.exists():
         titles = {
             normalise_text(proof.title)
@@ -132,41 +147,35 @@ def _pages(config: Config) -> Path:
             for answer in question.answer_list
             for proof in answer.proof or ()
         }
-        selected = _select(
-            data.corpus, lambda one: normalise_text(one.title or "") in titles, SAMPLE, data.seed
-        )
+        selected = _select(data, lambda one: normalise_text(one.title or "") in titles)
         with atomic_path(path) as staged, gzip.open(staged, "wt", encoding="utf-8") as file:
             file.writelines(f"{one.model_dump_json()}\n" for one in chain.from_iterable(selected))
     return path
 
 
-def read_passages(pattern: str) -> Iterator[Document]:
+def read_passages(data: Data) -> Iterator[Document]:
     """The passages of all files that match, in the order of their names.
 
     A file holds records of `Document` (see `read_records`); QAMPARI's chunks do.
     """
-    at = Path(pattern)
-    files = sorted(path for path in at.parent.glob(at.name) if path.is_file())
-    if not files:
-        raise FileNotFoundError(f"{pattern}: no such file; check corpus (now in {Path.cwd()})")
-    for path in files:
+    for path in data.passages():
         yield from (passage for _, passage in read_records(path, Document))
 
 
 def _select(
-    pattern: str, wanted: Callable[[Document], bool], sample: int, seed: int
+    data: Data, wanted: Callable[[Document], bool]
 ) -> tuple[list[Document], list[Document]]:
     """All wanted passages, and a uniform sample of the others (Vitter's algorithm R)."""
     chosen: list[Document] = []
     others: list[Document] = []
-    rng, seen = random.Random(seed), 0
-    for passage in read_passages(pattern):
+    rng, seen = random.Random(data.seed), 0
+    for passage in read_passages(data):
         if wanted(passage):
             chosen.append(passage)
             continue
         seen += 1
-        if len(others) < sample:
+        if len(others) < SAMPLE:
             others.append(passage)
-        elif (place := rng.randrange(seen)) < sample:
+        elif (place := rng.randrange(seen)) < SAMPLE:
             others[place] = passage
     return chosen, others

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,14 @@ import torch
 
 from amer_lite import AMER, AMERConfig, DecoderConfig, Example, Prefix, TrainData, evaluator, fit
 from amer_lite.commands import stages, task
-from amer_lite.commands.config import LM, Config, States, Training
+from amer_lite.commands.config import Config, Training
 from amer_lite.commands.embed import accelerator, nearest
 from amer_lite.commands.task import Task
 from amer_lite.datasets.cleaning import distinct_golds
 from amer_lite.encoders import prompt
+from amer_lite.encoders.hub import tokenizer_rules
 from amer_lite.model.language_model import LoRA
 from amer_lite.search.shards import ShardIndex
-from amer_lite.storage import write_text
 
 
 def train(config: Config) -> str:
@@ -27,7 +28,11 @@ def train(config: Config) -> str:
     stages.require(config, "embed")
     processes, folder, settings = accelerator(), Path(config.folder), config.train
     loaded, index = task.load(config), ShardIndex(folder / "embeddings", device=processes.device)
-    with processes.main_process_first():  # the others find its file
+    stages.require(config, "embed", data_sha256=loaded.sha256)
+    if "train" not in loaded.dataset.splits:
+        raise ValueError(f"data: no split 'train' to learn from, only {[*loaded.dataset.splits]}")
+    with processes.main_process_first():  # the others find its files
+        read, identity = reader(config)
         golds = _golds(config, loaded, index)
     known, dev = (
         [Example(e.id, e.query, golds[e.id]) for e in loaded.dataset.splits[name] if e.id in golds]
@@ -35,7 +40,6 @@ def train(config: Config) -> str:
     )
     if not known or not dev:
         raise ValueError(f"no question of train or dev has golds among the {len(index):,} passages")
-    read = reader(config.lm, config.states)
     data = _data(known, read([example.query for example in known]), index, settings)
     torch.manual_seed(settings.seed)
     if config.states is not None:
@@ -44,8 +48,8 @@ def train(config: Config) -> str:
         model = AMER(AMERConfig(index.dim, decoder=decoder))
     else:
         assert config.lora is not None
-        lora = LoRA(base=config.lm.name, **config.lora.model_dump())
-        model = AMER.from_lm(prompt.open_lm(config.lm.name)[0], index.dim, lora=lora)
+        lora = LoRA(base=config.lm.source, **config.lora.model_dump())
+        model = AMER.from_lm(prompt.open_lm(config.lm.source)[0], index.dim, lora=lora)
     model, recipe = model.to(processes.device), settings.recipe(len(data.golds))
     asked, how = read([example.query for example in dev]), config.retrieve
     score = evaluator(index, asked, dev, m=how.m, k=settings.k, merge=how.merge, tau=config.tau)
@@ -54,7 +58,9 @@ def train(config: Config) -> str:
     best = max(history, key=lambda past: past.score)
     if processes.is_main_process:
         model.save(folder / "model")
-        stages.finish(config, "train", best_step=best.step, dev_recall=best.score)
+        made_from = {"data_sha256": loaded.sha256, "reader_sha256": identity}
+        found = {"best_step": best.step, "dev_recall": best.score}
+        stages.finish(config, "train", **found, **made_from)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     return (
         f"{len(data.golds):,} questions, {recipe.steps:,} steps, {trained:,} weights trained; best "
@@ -62,14 +68,24 @@ def train(config: Config) -> str:
     )
 
 
-def reader(lm: LM, states: States | None) -> Callable[[Sequence[str]], Prefix]:
-    """Turns queries into what the model reads: token ids, or a language model's frozen states."""
-    if states is not None:
-        read = prompt.PromptEncoder(**lm.model_dump(), layers=states.layers, last=states.last)
-        return read.token_states
-    tokenizer = prompt.open_tokenizer(lm.name)
-    text = prompt.with_chat_template(tokenizer, lm.prompt) if lm.chat else lm.prompt
-    return lambda queries: prompt.prompt_ids(tokenizer, text, queries)
+def reader(config: Config) -> tuple[Callable[[Sequence[str]], Prefix], str]:
+    """Turns queries into what the model reads: token ids, or a language model's frozen states.
+
+    The second is a digest of all that decides the result. A chat template may write today's date:
+    its text is that of the first run in the folder.
+    """
+    lm, states, tokenizer = config.lm, config.states, prompt.open_tokenizer(config.lm.source)
+    rules = sha256(repr(tokenizer_rules(tokenizer)).encode()).hexdigest()
+    text = lm.prompt
+    if lm.chat:
+        made_from, make = [lm.prompt, rules], partial(prompt.with_chat_template, tokenizer, text)
+        text = stages.kept(config, "prompt", made_from, make)
+    if states is None:
+        identity = sha256(f"{text} {rules}".encode()).hexdigest()
+        return lambda queries: prompt.prompt_ids(tokenizer, text, queries), identity
+    settings = states.model_dump(include={"layers", "last"})
+    read = prompt.PromptEncoder(lm.source, prompt=text, **settings)
+    return read.token_states, read.fingerprint
 
 
 def _golds(config: Config, loaded: Task, index: ShardIndex) -> dict[str, list[list[str]]]:
@@ -84,12 +100,12 @@ def _golds(config: Config, loaded: Task, index: ShardIndex) -> dict[str, list[li
         known = {e.id: [[doc for doc in docs if doc in rows] for docs in e.golds] for e in asked}
         golds, least = {query: [*filter(None, docs)] for query, docs in known.items()}, 1
     else:
-        path = Path(config.folder) / "golds.json"
-        if not path.exists():
-            found = loaded.holders(nearest(config.encoder, index, asked, 100))
-            first = {query: [docs[:1] for docs in part if docs] for query, part in found.items()}
-            write_text(path, json.dumps(first))
-        mined = json.loads(path.read_text(encoding="utf-8"))
+
+        def mine() -> dict[str, list[list[str]]]:
+            found = loaded.holders(nearest(config, index, asked, 100))
+            return {query: [docs[:1] for docs in part if docs] for query, part in found.items()}
+
+        mined = stages.kept(config, "golds", stages.noted(config.folder, "embed"), mine)
         golds = {query: distinct_golds(answers)[0] for query, answers in mined.items()}
         least = config.data.least
     return {query: answers for query, answers in golds.items() if len(answers) >= least}

@@ -54,10 +54,11 @@ def encode_cached(
     A shard's key is the content of its texts, the ``kind`` of result and the fingerprint of the
     ``model``, so that a killed run continues where it stopped, and a changed text costs one shard.
     ``encode`` is called with its texts and ``batch_size``; ``progress`` shows a bar while more than
-    one shard has to be encoded.
+    one shard has to be encoded. A cache that cannot be read or written costs a warning, no result.
 
     Raises:
-        ValueError: no texts, a bare str, an item that is not a str or is blank, batch_size < 1.
+        ValueError: no texts, a bare str, an item that is not a str or is blank, batch_size < 1, or
+            results that are not finite.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be ≥ 1, got {batch_size}")
@@ -66,28 +67,45 @@ def encode_cached(
     for i, text in enumerate(texts):
         if not isinstance(text, str) or not text.strip():
             raise ValueError(f"texts[{i}]: {text!r}; expected a str that is not blank")
+    for device in filter(torch.is_autocast_enabled, ("cpu", "cuda")):  # other results
+        model += f" {device} {torch.get_autocast_dtype(device)}"
     folder = cache_folder() / "encoders" if cache is None else Path(cache or "")
     parts = [list(texts[start : start + SHARD]) for start in range(0, len(texts), SHARD)]
     keys = [json.dumps([model, kind, *part]).encode() for part in parts]
     files = [folder / f"{kind}-{hashlib.sha256(key).hexdigest()}.npz" for key in keys]
-    shards = [None if cache is False or not file.exists() else _read(file) for file in files]
+    of_texts = zip(files, map(len, parts), strict=True)
+    shards = [None if cache is False else _read(file, n) for file, n in of_texts]
     missing = [i for i, shard in enumerate(shards) if shard is None]
     silent = not progress or len(missing) < 2
     for i in tqdm(missing, desc="encoding", unit="shard", leave=False, disable=silent):
         shards[i] = shard = encode(parts[i], batch_size)
+        if not np.isfinite(shard.values).all():
+            raise ValueError(f"{kind}: not finite; is the model damaged, or its precision too low?")
         if cache is not False:
-            with atomic_path(files[i]) as staged, staged.open("wb") as stream:
-                np.savez(stream, **shard._asdict())
+            try:
+                with atomic_path(files[i]) as staged, staged.open("wb") as stream:
+                    np.savez(stream, **shard._asdict())
+            except OSError as error:
+                _warn(f"{folder}: results cannot be kept here ({error}); going on without")
+                cache = False
     whole = [shard for shard in shards if shard is not None]
     return Ragged(*(np.concatenate(arrays) for arrays in zip(*whole, strict=True)))
 
 
-def _read(file: Path) -> Ragged | None:
-    """A shard from the cache; None if it is damaged."""
+def _read(file: Path, texts: int) -> Ragged | None:
+    """A shard from the cache; None if there is none, or a damaged one."""
     try:
         with file.open("rb") as stream, np.load(stream) as arrays:  # a zip: checks CRCs
-            return Ragged(arrays["values"], arrays["lengths"])
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        message = f"{file}: not a sound cache file ({error}); its texts are encoded again"
-        warnings.warn(message, RuntimeWarning, stacklevel=4)
+            found = Ragged(arrays["values"], arrays["lengths"])
+        if found.lengths.shape != (texts,) or len(found.values) != found.lengths.sum():
+            raise ValueError(f"shapes {found.values.shape}, {found.lengths.shape}")
+        return found
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except (OSError, EOFError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
+        _warn(f"{file}: not a sound cache file ({error}); its texts are encoded again")
+        return None
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, RuntimeWarning, stacklevel=5)

