@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from amer_book import rivals
+from amer_book import records, rivals
 from amer_book.climb import at_an_end, beside, climb
+from amer_book.runs import fair
 
 from amer_lite import FaissIndex
 from amer_lite.datasets.types import Example
@@ -76,3 +77,22 @@ def test_beliefs_mix_and_rank() -> None:
     other = np.array([[0, 0.5, 0, 0.5]], np.float32)
     mixed = rivals.best(rivals.mix(belief, other, 0.9), index, [Example("q", "q", ["a"])], 9)
     assert list(mixed.rankings["q"]) == ["b", "d", "c", "a"]
+
+
+def test_no_recorded_choice_lies_at_an_end_of_its_ladder() -> None:
+    """Of every model that has looked at test, all points beside its choice were measured."""
+    found = [record for record in records.read("fair") if "steps" in record]
+    looked = {
+        (record["experiment"], record["model"])
+        for record in found
+        if record["seed"] and "-draw-" not in record["experiment"]
+    }
+    assert looked
+    for world, model in looked:
+        point = fair.chosen(found, world, model)
+        assert at_an_end(point, fair.LADDERS) == [], (world, model, point)
+        tried = {
+            fair.Point(*(record[field] for field in fair.Point._fields))
+            for record in records.select(found, experiment=world, model=model, seed=0)
+        }
+        assert {*beside(point, fair.LADDERS)} <= tried, (world, model)
