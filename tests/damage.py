@@ -88,7 +88,7 @@ ARRAY = [
     lambda value, draw: np.array([["a", None], [3, {}]], dtype=object),
 ]
 # None is huge: such a call may rightly take for ever.
-NUMBER = always(0, -1, -0.5, 0.5, 1.0, float("nan"), float("inf"), "3")
+NUMBER = always(0, -1, -0.5, 0.5, 1.0, float("nan"), float("inf"), "3", True)
 TEXT = always(
     "", " ", "\0", "a\0b", "\ud800", "a b", "a\tb\n", "../x", "\ufeffx", "x" * 10_000, "é"
 )

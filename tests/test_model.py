@@ -238,9 +238,9 @@ def test_broken_checkpoints_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda a: a.rollout(GOOD, m=0), "m must be a whole number ≥ 1, got 0"),
-        (lambda a: a.rollout(GOOD, m=2.0), "m must be a whole number ≥ 1, got 2.0"),
-        (lambda a: a.generate(GOOD, True), "m must be a whole number ≥ 1, got True"),
+        (lambda a: a.rollout(GOOD, m=0), "m=0 must be a whole number"),
+        (lambda a: a.rollout(GOOD, m=2.0), "m=2.0 must be a whole number"),
+        (lambda a: a.generate(GOOD, True), "m=True must be a whole number"),
         (lambda a: a.rollout(GOOD, GOLDS.long()), "golds: expected float"),
         (lambda a: a.generate(Prefix(ARRAY, GOOD.mask), 2), "got ndarray"),
         (lambda a: ask_lm(torch.ones(B, 3).bool()), "values: expected torch.int64"),
@@ -249,9 +249,12 @@ def test_broken_checkpoints_are_refused(tmp_path: Path) -> None:
             "emits: NaN or infinite",
         ),
         (lambda a: GOOD.select([4]), "rows: 4 to 4 of 4 queries"),
-        (lambda a: replace(a.config, dim=True), "dim\n.*this is no number"),
+        (lambda a: replace(a.config, dim=True), "dim\n.*neither an integer nor a float"),
         (lambda a: replace(a.config, normalize="no"), "normalize\n"),
-        (lambda a: a.generate(GOOD, 2, batch_size=0), "batch_size must be .*≥ 1, got 0"),
+        (
+            lambda a: a.generate(GOOD, 2, batch_size=0),
+            "batch_size=0 must be a whole number, at least 1",
+        ),
         (lambda a: a.rollout(GOOD), "give m, or golds"),
         (lambda a: a.rollout(GOOD, m=2, feedback="gold"), "feedback 'gold' needs golds"),
         (lambda a: a.rollout(GOOD, GOLDS, feedback="best"), "feedback 'best'"),

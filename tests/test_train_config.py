@@ -17,8 +17,11 @@ from tests.test_training import CONFIG, DATA
         (lambda new: new(CONFIG, steps=0), r"steps\n.*greater than 0.*input_value=0"),
         (lambda new: new(CONFIG, weight_decay=float("nan")), r"weight_decay\n.*finite number"),
         (lambda new: new(CONFIG, learning_rate=float("inf")), r"learning_rate\n.*finite number"),
-        (lambda new: new(CONFIG, temperature="1"), r"temperature\n.*this is no number"),
-        (lambda new: new(CONFIG, m=True), r"m\n.*this is no number"),
+        (
+            lambda new: new(CONFIG, temperature="1"),
+            r"temperature\n.*neither an integer nor a float",
+        ),
+        (lambda new: new(CONFIG, m=True), r"m\n.*neither an integer nor a float"),
         (lambda new: new(CONFIG, masked="no"), r"masked\n.*valid boolean"),
         (lambda new: new(CONFIG, seed=-1), r"seed\n.*greater than or equal to 0"),
         (lambda new: new(CONFIG, seed=2**31), r"seed\n.*less than 2147483648"),

@@ -21,7 +21,7 @@ from pydantic.dataclasses import dataclass
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from amer_lite.model.checks import check_count, check_finite
+from amer_lite.model.checks import check_finite
 from amer_lite.model.decoder import Decoder, DecoderConfig
 from amer_lite.model.language_model import (
     LanguageModel,
@@ -31,7 +31,7 @@ from amer_lite.model.language_model import (
     build,
     evaluating,
 )
-from amer_lite.model.numbers import CONFIG, Count
+from amer_lite.model.numbers import CONFIG, Count, positive
 from amer_lite.model.pointer import Pointer
 from amer_lite.model.prefix import Feedback, Prefix, check_golds, feeding, in_turn
 from amer_lite.model.weights import frozen_digest, restore, snapshot
@@ -240,7 +240,7 @@ class AMER(nn.Module):
         not finite, as those of damaged weights.
         """
         m = self.check(prefix, m)
-        rows = torch.arange(len(prefix.mask)).split(check_count("batch_size", batch_size))
+        rows = torch.arange(len(prefix.mask)).split(positive("batch_size", batch_size))
         with evaluating(self):
             parts = [self.emit(prefix.select(r), m=m, check=False) for r in rows]
         emission = Emission(*(torch.cat(part) for part in zip(*parts, strict=True)))
@@ -259,7 +259,7 @@ class AMER(nn.Module):
 
     def check(self, prefix: Prefix, m: int) -> int:
         """m as an int; ValueError unless this model can read every row and emit m vectors."""
-        m = check_count("m", m)
+        m = positive("m", m)
         prefix.check()
         if isinstance(self.backbone, LanguageModel):
             self.backbone.check(prefix, m)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 
 import torch
@@ -33,17 +32,6 @@ def check_shape(
     if not fits or device not in (None, value.device):
         wanted += "" if device is None else f" on {device}"
         raise ValueError(f"{wanted}, got {value.dtype} {tuple(value.shape)} on {value.device}")
-
-
-def check_count(name: str, value: int) -> int:
-    """A whole number ≥ 1 as an int; ValueError for any other."""
-    try:
-        number = 0 if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        number = 0
-    if number < 1:
-        raise ValueError(f"{name} must be a whole number ≥ 1, got {value!r}")
-    return number
 
 
 def check_rows(good: Tensor, message: str) -> None:
