@@ -109,7 +109,11 @@ def test_a_killed_run_resumes_and_keeps_only_what_is_trained(base: Path, tmp_pat
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("base", ""), ("rank", 0), ("alpha", 0.0), ("dropout", 1.0), ("targets", ()), ("depth", 1)],
+    [
+        *[("base", ""), ("rank", 0), ("rank", True), ("rank", "4"), ("alpha", 0.0)],
+        *[("alpha", float("inf")), ("dropout", 1.0), ("dropout", float("nan")), ("depth", 1)],
+        *[("targets", ()), ("targets", "q_proj"), ("targets", (3,))],
+    ],
 )
 def test_bad_settings_are_named(field: str, value: Any) -> None:
     with pytest.raises(ValueError, match=rf"{field}\n"):
@@ -117,5 +121,11 @@ def test_bad_settings_are_named(field: str, value: Any) -> None:
 
 
 def test_layers_that_are_not_there_are_named(base: Path) -> None:
-    with pytest.raises(ValueError, match="not found in the base model"):
-        build(base, targets=("query",))
+    there = r"there are \['down_proj', 'gate_proj', 'k_proj', 'o_proj', 'q_proj', 'up_proj', "
+    for targets in (("query",), ("q_proj", "query"), ("query", ""), ("q_proj", "norm", "query")):
+        with pytest.raises(ValueError, match=rf"no linear layer is named \[.*'query'.*\]; {there}"):
+            build(base, targets=targets)
+    lm, _ = open_lm(base)
+    AMER.from_lm(lm, dim=8, lora=LoRA(str(base)))
+    with pytest.raises(ValueError, match="has adapters already"):
+        AMER.from_lm(lm, dim=8, lora=LoRA(str(base)))

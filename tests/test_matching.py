@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -190,30 +191,39 @@ def test_the_usual_pairing_covers_with_one_vector_and_matches_several() -> None:
 
 
 def test_without_checks_a_nan_is_no_silent_loss() -> None:
-    """`fit` looks at no values before the loss; the matcher does, on the CPU, where they are."""
-    with pytest.raises(ValueError, match=r"similarity: NaN .* in rows \[1\]"):
-        set_info_nce(NAN, G, check=False)
-    assert set_info_nce(NAN, G, check=False, pairing="coverage").isnan()
+    """`fit` looks at no values of documents or losses; every pairing does, at its own."""
+    pairings: list[Pairing] = ["hungarian", "complete", "coverage", "ordered"]
+    for pairing in pairings:
+        with pytest.raises(ValueError, match=r"similarity: NaN .* in rows \[1\]"):
+            set_info_nce(NAN, G, check=False, pairing=pairing)
 
 
 V, G = unit(2, 3, 4), unit(2, 2, 4, seed=1)
 NAN = V.clone()
 NAN[1, 2, 3] = torch.nan
+EVEN = torch.full((2, 3), 1 / 3, dtype=torch.float64).log()
+ARRAY: Any = G.numpy()
 IDS = torch.arange(4).view(2, 2)
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: set_info_nce(V[:, :0], G), r"vectors: expected \(B, m, d\)"),
-        (lambda: set_info_nce(V, G[..., :3]), r"golds: expected \(2, n, 4\)"),
+        (lambda: set_info_nce(V[:, :0], G), r"vectors: expected float \(B, m, d\)"),
+        (lambda: set_info_nce(V, G[..., :3]), r"golds: expected torch.float64 \(2, n, 4\)"),
         (lambda: set_info_nce(NAN, G), r"vectors: NaN or infinite values in rows \[1\]"),
         (lambda: set_info_nce(V, NAN), r"golds: NaN or infinite values in rows \[1\]"),
         (lambda: set_info_nce(V, G, ragged([2, 0], 2)), r"empty gold set in rows \[1\]"),
         (lambda: set_info_nce(V, G, ragged([2, 2], 2).long()), "gold_mask: expected torch.bool"),
-        (lambda: set_info_nce(V, G, temperature=0.0), "temperature must be > 0, got 0.0"),
+        (
+            lambda: set_info_nce(V, G, temperature=0.0),
+            "temperature must be > 0 and finite, got 0.0",
+        ),
         (lambda: set_info_nce(V, G, pairing="best"), "'best' is unknown"),  # type: ignore[arg-type]
-        (lambda: set_info_nce(V, G, negatives=G[0, :, :3]), r"negatives: expected \(N, 4\)"),
+        (
+            lambda: set_info_nce(V, G, negatives=G[0, :, :3]),
+            r"negatives: expected torch.float64 \(N, 4\)",
+        ),
         (lambda: set_info_nce(V, G, negatives=G[0] / 0), r"negatives: NaN .* in rows \[0, 1\]"),
         (lambda: set_info_nce(V, G, negative_ids=IDS[0]), "negative_ids are given if and only if"),
         (lambda: set_info_nce(V, G, gold_ids=IDS, negatives=G[0]), "given if and only if"),
@@ -223,10 +233,22 @@ IDS = torch.arange(4).view(2, 2)
         (lambda: set_info_nce(V[:1], G[:1], masked=True), "nothing to contrast with"),
         (lambda: set_info_nce(V, G, masked=True, gold_ids=IDS % 2), "nothing to contrast"),
         (lambda: match(NAN), r"similarity: NaN or infinite values.* in rows \[1\]"),
-        (lambda: match(V[0]), r"similarity: expected \(B, m, n\)"),
+        (lambda: match(V[0]), r"similarity: expected float \(B, m, n\)"),
         (lambda: match(V, ragged([2, 0], 4)), r"no gold, in rows \[1\]"),
-        (lambda: mixture_info_nce(V, V[0], G), r"log_weights: expected \(2, 3\)"),
-        (lambda: mixture_info_nce(V[:1], V[:1, :, 0], G[:1], masked=True), "nothing to contrast"),
+        (lambda: mixture_info_nce(V, V[0], G), r"log_weights: expected torch.float64 \(2, 3\)"),
+        (lambda: mixture_info_nce(V, V[..., 0], G), r"do not sum to one in rows \[0, 1\]"),
+        (lambda: mixture_info_nce(V[:1], EVEN[:1], G[:1], masked=True), "nothing to contrast"),
+        (lambda: set_info_nce(V, G, temperature=math.inf), "finite, got inf"),
+        (lambda: set_info_nce(V, G, temperature=math.nan), "finite, got nan"),
+        (lambda: set_info_nce(V, G, temperature=1e-310), "loss is nan: .* temperature"),
+        (lambda: set_info_nce(V, G, pairing=""), "pairing '' is unknown"),  # type: ignore[arg-type]
+        (lambda: set_info_nce(V, G.float()), "golds: expected torch.float64 .*, got torch.float32"),
+        (lambda: set_info_nce(V.long(), G.long()), "vectors: expected float .*, got torch.int64"),
+        (lambda: set_mse(V, G.half()), "golds: expected torch.float64 .*, got torch.float16"),
+        (lambda: set_mse(V, G.to("meta")), "golds: expected .* on cpu, got .* on meta"),
+        (lambda: set_mse(V, ARRAY), "golds: .*, got ndarray; make it a torch.Tensor"),
+        (lambda: set_info_nce(V, G, negatives=G[0].half()), "negatives: expected torch.float64"),
+        (lambda: coverage(NAN), "similarity: NaN"),
         (lambda: single_info_nce(V, G), r"vectors: expected \(B, d\)"),
     ],
 )

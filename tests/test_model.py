@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from amer_lite import AMER, AMERConfig, DecoderConfig, Prefix, set_info_nce
-from amer_lite.model.language_model import LanguageModel, LoRA
+from amer_lite.model.language_model import LoRA
 from amer_lite.model.prefix import Feedback
 from tests import slow_model
 
@@ -64,6 +64,7 @@ def golds_for(n: int = M, seed: int = 2) -> Tensor:
 
 
 GOOD, GOLDS = prefix_for("decoder", [3] * B), golds_for()
+ARRAY: Any = GOOD.values.numpy()
 
 
 def ask_lm(values: Tensor) -> Tensor:
@@ -190,40 +191,6 @@ def test_scheduled_feedback_mixes_row_by_row_and_is_seeded() -> None:
     assert len(seen) == 2 * B
 
 
-def test_from_lm_keeps_the_weights_and_their_dtype(tmp_path: Path) -> None:
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    lm = AutoModelForCausalLM.from_config(AutoConfig.for_model("llama", **LLAMA)).eval()
-    model, prefix = AMER.from_lm(lm, DIM).eval(), prefix_for("llama", [L] * B)
-    hidden = lm.model(input_ids=prefix.values).last_hidden_state[:, -1]
-    expected = nn.functional.normalize(model.output_projection(hidden), dim=-1)
-    assert_near(model.rollout(prefix, m=1)[:, 0], expected)
-    embedded = Prefix(lm.get_input_embeddings()(prefix.values), prefix.mask)
-    assert_near(model.generate(embedded, 2), model.generate(prefix, 2))
-    model = AMER.from_lm(lm.bfloat16(), DIM)
-    generated = model.generate(prefix, M)
-    for vectors in (generated, model.rollout(prefix, golds_for(), feedback="gold")):
-        assert vectors.dtype == torch.float32
-        torch.testing.assert_close(vectors.norm(dim=-1), torch.ones(B, M))
-    model.save(tmp_path)
-    loaded = AMER.load(tmp_path)
-    assert {value.dtype for value in loaded.parameters()} == {torch.bfloat16}
-    assert torch.equal(loaded.generate(prefix, M), generated)
-
-
-def test_without_a_kv_cache_several_vectors_are_refused_not_wrong() -> None:
-    model, prefix = build("llama"), prefix_for("llama", [L] * B)
-    expected = model.rollout(prefix, golds_for(), feedback="gold")
-    assert isinstance(model.backbone, LanguageModel)
-    body = model.backbone.body  # with checkpointing, transformers switches its cache off
-    name = "activation_checkpointing_enable"
-    getattr(body, name if hasattr(body, name) else "gradient_checkpointing_enable")()
-    model.train()
-    with pytest.raises(ValueError, match="keeps no KV cache"):
-        model.rollout(prefix, m=2)
-    assert_near(model.rollout(prefix, golds_for(), feedback="gold"), expected)  # needs no cache
-
-
 def test_generate_switches_dropout_off_and_back_on() -> None:
     decoder = DecoderConfig(STATE, width=24, heads=3, dropout=0.5)
     model, prefix = AMER(AMERConfig(DIM, decoder=decoder, normalize=False)), GOOD
@@ -271,12 +238,27 @@ def test_broken_checkpoints_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda a: a.rollout(GOOD, m=0), "m must be ≥ 1, got 0"),
-        (lambda a: a.generate(GOOD, 2, batch_size=0), "batch_size must be ≥ 1"),
+        (lambda a: a.rollout(GOOD, m=0), "m=0 must be a whole number"),
+        (lambda a: a.rollout(GOOD, m=2.0), "m=2.0 must be a whole number"),
+        (lambda a: a.generate(GOOD, True), "m=True must be a whole number"),
+        (lambda a: a.rollout(GOOD, GOLDS.long()), "golds: expected float"),
+        (lambda a: a.generate(Prefix(ARRAY, GOOD.mask), 2), "got ndarray"),
+        (lambda a: ask_lm(torch.ones(B, 3).bool()), "values: expected torch.int64"),
+        (
+            lambda a: ask_lm(torch.full((B, 3, 32), 1e300, dtype=torch.float64)),
+            "emits: NaN or infinite",
+        ),
+        (lambda a: GOOD.select([4]), "rows: 4 to 4 of 4 queries"),
+        (lambda a: replace(a.config, dim=True), "dim\n.*neither an integer nor a float"),
+        (lambda a: replace(a.config, normalize="no"), "normalize\n"),
+        (
+            lambda a: a.generate(GOOD, 2, batch_size=0),
+            "batch_size=0 must be a whole number, at least 1",
+        ),
         (lambda a: a.rollout(GOOD), "give m, or golds"),
         (lambda a: a.rollout(GOOD, m=2, feedback="gold"), "feedback 'gold' needs golds"),
         (lambda a: a.rollout(GOOD, GOLDS, feedback="best"), "feedback 'best'"),
-        (lambda a: a.rollout(GOOD, GOLDS[..., :3]), r"golds: expected \(4, n, 12\)"),
+        (lambda a: a.rollout(GOOD, GOLDS[..., :3]), r"golds: expected float \(4, n, 12\)"),
         (lambda a: a.rollout(GOOD, GOLDS / 0), "golds: NaN or infinite values in rows"),
         (lambda a: a.rollout(GOOD, GOLDS, GOLDS[..., 0] > 9), r"empty gold set in rows \[0, 1, 2"),
         (lambda a: a.rollout(GOOD, GOLDS, GOLDS[..., 0]), r"gold_mask: expected .* \(4, 5\)"),

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from amer_lite.datasets.types import Example, Run
 from amer_lite.evaluation import metrics
 from amer_lite.model.amer import AMER
+from amer_lite.model.numbers import positive
 from amer_lite.model.prefix import Prefix
-from amer_lite.search.index import VectorIndex, positive
+from amer_lite.search.index import VectorIndex
 from amer_lite.search.retrieve import Merge, as_run, retrieve, search_and_merge
 
 

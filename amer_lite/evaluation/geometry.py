@@ -18,7 +18,8 @@ from scipy.optimize import nnls
 from scipy.stats import beta
 
 from amer_lite.evaluation.metrics import PerQuery
-from amer_lite.search.index import VectorIndex, positive
+from amer_lite.model.numbers import positive
+from amer_lite.search.index import VectorIndex
 
 Points = NDArray[np.floating[Any]]  # read as float64, returned as float32
 Mask = NDArray[np.bool_]

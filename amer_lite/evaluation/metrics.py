@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from amer_lite.datasets.types import Example, Run
-from amer_lite.search.index import positive
+from amer_lite.model.numbers import positive
 
 PerQuery = NDArray[np.float64]
 

@@ -16,13 +16,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from pydantic import ConfigDict, PositiveInt
+from pydantic import StrictBool
 from pydantic.dataclasses import dataclass
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from amer_lite.model.checks import check_finite
 from amer_lite.model.decoder import Decoder, DecoderConfig
-from amer_lite.model.language_model import LanguageModel, LoRA, add_adapters, build
+from amer_lite.model.language_model import (
+    LanguageModel,
+    LoRA,
+    add_adapters,
+    body_of,
+    build,
+    evaluating,
+)
+from amer_lite.model.numbers import CONFIG, Count, positive
 from amer_lite.model.pointer import Pointer
 from amer_lite.model.prefix import Feedback, Prefix, check_golds, feeding, in_turn
 from amer_lite.model.weights import frozen_digest, restore, snapshot
@@ -34,7 +43,7 @@ if TYPE_CHECKING:
 _KIND = "amer-lite/model-1"
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config=CONFIG)
 class AMERConfig:
     """What an :class:`AMER` is made of; exactly one of ``decoder`` and ``lm`` is given.
 
@@ -49,13 +58,13 @@ class AMERConfig:
         weighted: learn how much of the answer each vector stands for; see :class:`Emission`.
     """
 
-    dim: PositiveInt
+    dim: Count
     decoder: DecoderConfig | None = None
     lm: Mapping[str, Any] | None = None
-    pointer: bool = False
+    pointer: StrictBool = False
     lora: LoRA | None = None
-    normalize: bool = True
-    weighted: bool = False
+    normalize: StrictBool = True
+    weighted: StrictBool = False
 
     def __post_init__(self) -> None:
         if (self.decoder is None) == (self.lm is None):
@@ -102,6 +111,8 @@ class AMER(nn.Module):
             self.backbone = Decoder(config.decoder)
         else:
             self.backbone = LanguageModel(build(config.lm or {}) if body is None else body)
+            if config.lora is not None:
+                add_adapters(self.backbone.body, config.lora)
         width, weight = self.backbone.width, next(self.backbone.parameters())
         like: dict[str, Any] = {"device": weight.device, "dtype": weight.dtype}
         self.input_projection = nn.Linear(config.dim, width, bias=False, **like)
@@ -126,11 +137,18 @@ class AMER(nn.Module):
             dim: of the document space.
             lora: train these adapters instead of the weights of ``lm``, into which they are put.
             **options: ``normalize`` and ``weighted`` of :class:`AMERConfig`.
+
+        Raises:
+            ValueError: a model that cannot be used, see
+                :class:`~amer_lite.model.language_model.LanguageModel`; layers that it lacks.
         """
-        body = getattr(lm, lm.base_model_prefix, lm)
-        if lora is not None:
-            add_adapters(body, lora)
-        return cls(AMERConfig(dim, lm=lm.config.to_dict(), lora=lora, **options), body)
+        from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
+
+        body = body_of(lm)
+        if lora is None and type(body.config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+            name = type(body).__name__  # it could be saved, but not loaded
+            raise ValueError(f"from_lm: AutoModelForCausalLM makes no {name} from its config")
+        return cls(AMERConfig(dim, lm=body.config.to_dict(), lora=lora, **options), body)
 
     def rollout(
         self,
@@ -177,17 +195,19 @@ class AMER(nn.Module):
 
         Raises:
             ValueError: m < 1, missing or mis-shaped golds, an empty query or gold set, non-finite
-                values.
+                values, more than the language model has positions for.
         """
-        if check:
-            self.check(prefix)
-        embeds, mask = self._embed_prefix(prefix)
         if golds is not None:
-            gold_mask = check_golds(golds, gold_mask, (len(mask), self.config.dim), values=check)
-            golds, gold_mask = golds.to(mask.device, torch.float32), gold_mask.to(mask.device)
+            shape = len(prefix.mask), self.config.dim
+            gold_mask = check_golds(golds, gold_mask, shape, values=check)
             m = golds.shape[1] if m is None else m
-        if m is None or m < 1:
-            raise ValueError(f"m must be ≥ 1, got {m}: give m, or golds (B, n, d)")
+        elif m is None:
+            raise ValueError("rollout: give m, or golds (B, n, d)")
+        if check:
+            m = self.check(prefix, m)
+        embeds, mask = self._embed_prefix(prefix)
+        if golds is not None and gold_mask is not None:
+            golds, gold_mask = golds.to(mask.device, torch.float32), gold_mask.to(mask.device)
         emit = self._emitter(prefix)
         if feedback == "gold" and golds is not None and gold_mask is not None:
             fed = self._read(in_turn(golds, gold_mask, m)[:, : m - 1])  # all known: no loop
@@ -216,20 +236,16 @@ class AMER(nn.Module):
     def generate_weighted(self, prefix: Prefix, m: int, *, batch_size: int = 256) -> Emission:
         """:meth:`emit` with predicted feedback, for inference: without gradients and dropout.
 
-        The queries go through in batches of ``batch_size``.
+        The queries go through in batches of ``batch_size``. ValueError also for vectors that are
+        not finite, as those of damaged weights.
         """
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be ≥ 1, got {batch_size}")
-        self.check(prefix)
-        modes = [(module, module.training) for module in self.modules()]
-        self.eval()
-        try:
-            rows = torch.arange(len(prefix.mask)).split(batch_size)
+        m = self.check(prefix, m)
+        rows = torch.arange(len(prefix.mask)).split(positive("batch_size", batch_size))
+        with evaluating(self):
             parts = [self.emit(prefix.select(r), m=m, check=False) for r in rows]
-            return Emission(*(torch.cat(part) for part in zip(*parts, strict=True)))
-        finally:
-            for module, training in modes:
-                module.training = training
+        emission = Emission(*(torch.cat(part) for part in zip(*parts, strict=True)))
+        check_finite("generate: the model emits", emission.vectors)
+        return emission
 
     @torch.no_grad()
     def attention(self, prefix: Prefix, m: int) -> Tensor:
@@ -241,11 +257,13 @@ class AMER(nn.Module):
             self.rollout(prefix, m=m)
         return torch.stack(looks, 1).float()
 
-    def check(self, prefix: Prefix) -> None:
-        """Raise ValueError unless this model can read every row."""
+    def check(self, prefix: Prefix, m: int) -> int:
+        """m as an int; ValueError unless this model can read every row and emit m vectors."""
+        m = positive("m", m)
         prefix.check()
-        if isinstance(self.backbone, LanguageModel) and not prefix.values.is_floating_point():
-            self.backbone.check(prefix.values[prefix.mask])
+        if isinstance(self.backbone, LanguageModel):
+            self.backbone.check(prefix, m)
+        return m
 
     def save(self, folder: str | Path) -> None:
         """Write config and weights to ``folder``, atomically; of adapters without their base."""
@@ -274,14 +292,16 @@ class AMER(nn.Module):
             config = AMERConfig(**saved)
             if config.lora is None:
                 model = cls(config).to(weights["output_projection.weight"].dtype)
+                model.load_state_dict(weights)
             else:
                 from amer_lite.encoders.prompt import open_lm
 
                 lm, _ = open_lm(config.lora.base)
                 model = cls.from_lm(lm, config.dim, lora=config.lora, normalize=config.normalize)
-            restore(model, weights)
-            if config.lora is not None and frozen_digest(model) != digest:
-                raise ValueError(f"trained on other weights of {config.lora.base!r} than are here")
+                restore(model, weights)
+                if frozen_digest(model) != digest:
+                    base = config.lora.base
+                    raise ValueError(f"trained on other weights of {base!r} than are here")
         except FileNotFoundError:
             raise
         except Exception as error:  # whatever a foreign config makes torch or transformers raise

@@ -9,17 +9,29 @@ from torch import Tensor
 
 
 def check_shape(
-    name: str, value: Tensor, shape: Sequence[int | str], dtype: torch.dtype | None = None
+    name: str,
+    value: Tensor,
+    shape: Sequence[int | str],
+    dtype: torch.dtype | type[float] | None = None,
+    device: torch.device | None = None,
 ) -> None:
-    """Raise ValueError for another shape, in which a letter is any length ≥ 1, or another dtype."""
+    """Raise ValueError for another shape, in which a letter is any length ≥ 1, dtype or device.
+
+    ``float`` stands for every floating dtype, None for any.
+    """
+    kind = "" if dtype is None else "float " if dtype is float else f"{dtype} "
+    wanted = f"{name}: expected {kind}({', '.join(map(str, shape))})"
+    if not isinstance(value, Tensor):
+        raise ValueError(f"{wanted}, got {type(value).__name__}; make it a torch.Tensor")
     fits = value.ndim == len(shape) and all(
-        found > 0 if isinstance(wanted, str) else found == wanted
-        for found, wanted in zip(value.shape, shape, strict=True)
+        found > 0 if isinstance(length, str) else found == length
+        for found, length in zip(value.shape, shape, strict=True)
     )
-    if not fits or dtype not in (None, value.dtype):
-        kind = "" if dtype is None else f"{dtype} "
-        wanted = kind + f"({', '.join(map(str, shape))})"
-        raise ValueError(f"{name}: expected {wanted}, got {value.dtype} {tuple(value.shape)}")
+    if dtype is not None:
+        fits &= value.is_floating_point() if dtype is float else value.dtype == dtype
+    if not fits or device not in (None, value.device):
+        wanted += "" if device is None else f" on {device}"
+        raise ValueError(f"{wanted}, got {value.dtype} {tuple(value.shape)} on {value.device}")
 
 
 def check_rows(good: Tensor, message: str) -> None:
@@ -32,7 +44,7 @@ def check_mask(mask: Tensor | None, golds: Tensor) -> Tensor:
     """The mask of real golds: bool as the shape (B, n) of ``golds``, all True if None."""
     if mask is None:
         return torch.ones_like(golds, dtype=torch.bool)
-    check_shape("gold_mask", mask, golds.shape, torch.bool)
+    check_shape("gold_mask", mask, golds.shape, torch.bool, golds.device)
     return mask
 
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import torch
 import torch.nn.functional as F
-from pydantic import ConfigDict, Field, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from amer_lite.model.checks import check_shape
+from amer_lite.model.numbers import CONFIG, Count, Dropout
 
 LayerCache = tuple[Tensor, Tensor]  # keys, values: (B, heads, S, width / heads)
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config=CONFIG)
 class DecoderConfig:
     """Sizes of a :class:`Decoder`.
 
@@ -27,11 +25,11 @@ class DecoderConfig:
         dropout: on attention weights and block outputs, in training only.
     """
 
-    state_dim: PositiveInt
-    width: PositiveInt = 384
-    layers: PositiveInt = 2
-    heads: PositiveInt = 6
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    state_dim: Count
+    width: Count = 384
+    layers: Count = 2
+    heads: Count = 6
+    dropout: Dropout = 0.0
 
     def __post_init__(self) -> None:
         if self.width % (2 * self.heads):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from numpy.typing import ArrayLike
@@ -30,6 +30,8 @@ class Prefix(NamedTuple):
         """The sequences at (r ≥ 1,) int64 rows, without columns that are padding in all of them."""
         index = torch.as_tensor(rows, device=self.mask.device)
         check_shape("rows", index, ("r",), torch.int64)
+        if not -len(self.mask) <= index.min() <= index.max() < len(self.mask):
+            raise ValueError(f"rows: {index.min()} to {index.max()} of {len(self.mask)} queries")
         mask = self.mask[index]
         columns = mask.any(dim=0).nonzero().squeeze(1)
         # One gather: a long sequence elsewhere in the batch must not make the copy long.
@@ -38,18 +40,20 @@ class Prefix(NamedTuple):
     def check(self) -> None:
         """Raise ValueError unless every row has a token and all states are finite."""
         check_shape("prefix.mask", self.mask, ("B", "L"), torch.bool)
-        floats = self.values.is_floating_point()
-        check_shape("prefix.values", self.values, (*self.mask.shape, *(["s"] if floats else [])))
+        if floats := isinstance(self.values, Tensor) and self.values.is_floating_point():
+            check_shape("prefix.values", self.values, (*self.mask.shape, "s"))
+        else:
+            check_shape("prefix.values", self.values, self.mask.shape, torch.int64)
         check_rows(self.mask.any(1), "prefix: query without a token")
         if floats:
             check_finite("prefix", self.values, self.mask)
 
 
 def check_golds(
-    golds: Tensor, mask: Tensor | None, shape: tuple[int, int], *, values: bool = True
+    golds: Tensor, mask: Tensor | None, shape: tuple[int, int], *like: Any, values: bool = True
 ) -> Tensor:
-    """The mask of golds (B, n, d); ``shape`` is (B, d)."""
-    check_shape("golds", golds, (shape[0], "n", shape[1]))
+    """The mask of golds (B, n, d); ``shape`` is (B, d), ``like`` what dtype and device must be."""
+    check_shape("golds", golds, (shape[0], "n", shape[1]), *(like or (float,)))
     mask = check_mask(mask, golds[..., 0])
     if values:
         check_rows(mask.any(1), "golds: empty gold set")

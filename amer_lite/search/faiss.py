@@ -12,16 +12,8 @@ from typing import Any, Literal
 import faiss
 import numpy as np
 
-from amer_lite.search.index import (
-    Hits,
-    Rows,
-    Vectors,
-    checked_ids,
-    comparable,
-    known_rows,
-    positive,
-    rows_of,
-)
+from amer_lite.model.numbers import positive
+from amer_lite.search.index import Hits, Rows, Vectors, checked_ids, comparable, known_rows, rows_of
 from amer_lite.storage import load_bundle, save_bundle
 
 _BUNDLE = "amer-lite/faiss-index-2"
@@ -187,5 +179,5 @@ def _refused(what: str) -> Iterator[None]:
     """What faiss complains of is the caller's ValueError."""
     try:
         yield
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         raise ValueError(f"{what}: {error}") from error

@@ -132,13 +132,6 @@ def checked_ids(ids: Iterable[str], n: int, what: str) -> list[str]:
     return names
 
 
-def positive(name: str, value: int) -> int:
-    """``value``; ValueError names it unless it is a whole number ≥ 1."""
-    if not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name}={value!r} must be a whole number, at least 1")
-    return int(value)
-
-
 def known_rows(rows: Rows, index: VectorIndex) -> Rows:
     """``rows`` as a flat int64 array; ValueError if one of them is not a row of ``index``."""
     rows = np.asarray(rows)

@@ -21,7 +21,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from amer_lite.search.index import Rows, Scores, Vectors, positive
+from amer_lite.model.numbers import positive
+from amer_lite.search.index import Rows, Scores, Vectors
 
 
 class Merged(NamedTuple):

@@ -15,16 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from amer_lite.search.index import (
-    Hits,
-    Rows,
-    Vectors,
-    checked_ids,
-    comparable,
-    known_rows,
-    positive,
-    rows_of,
-)
+from amer_lite.model.numbers import positive
+from amer_lite.search.index import Hits, Rows, Vectors, checked_ids, comparable, known_rows, rows_of
 from amer_lite.storage import MANIFEST, load_bundle, save_bundle
 
 _SHARD = "amer-lite/shard-1"

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import StrictBool
 from pydantic.dataclasses import dataclass
+
+from amer_lite.model.numbers import CONFIG, Count, Limit, Natural, NonNegative, Positive, Share
 
 # As in prefix, which imports torch: a slip in a config shows without it.
 Feedback = Literal["predicted", "gold", "scheduled", "matched"]
 Pairing = Literal["hungarian", "complete", "coverage", "ordered"]
 Loss = Literal["pairs", "mixture"]
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config=CONFIG)
 class TrainConfig:
     """How to train. The single-vector baseline is ``m=1``, all else equal.
 
@@ -25,7 +26,7 @@ class TrainConfig:
         learning_rate: peak; linear warm-up over the share ``warmup`` of the steps, then linear
             decay to zero.
         weight_decay, epsilon: of AdamW; weights decay in matrices only.
-        max_grad_norm: gradients are clipped to this norm.
+        max_grad_norm: gradients are clipped to this norm; infinity leaves them as they are.
         temperature, pairing, masked: see :func:`amer_lite.training.matching.set_info_nce`.
         loss: ``pairs`` (the paper) or ``mixture``, which pairs nothing; see
             :func:`amer_lite.training.matching.mixture_info_nce`.
@@ -45,26 +46,26 @@ class TrainConfig:
         seed: of batches, gold order, negatives, sampling and dropout.
     """
 
-    steps: PositiveInt
-    m: PositiveInt
-    batch_size: PositiveInt = 128
-    learning_rate: PositiveFloat = 1e-3
+    steps: Count
+    m: Count
+    batch_size: Count = 128
+    learning_rate: Positive = 1e-3
     warmup: Share = 0.05
-    weight_decay: NonNegativeFloat = 0.01
-    epsilon: PositiveFloat = 1e-8
-    max_grad_norm: PositiveFloat = 5.0
-    temperature: PositiveFloat = 0.05
+    weight_decay: NonNegative = 0.01
+    epsilon: Positive = 1e-8
+    max_grad_norm: Limit = 5.0
+    temperature: Positive = 0.05
     pairing: Pairing | None = None
-    masked: bool = True
+    masked: StrictBool = True
     loss: Loss = "pairs"
-    anchored: bool = False
+    anchored: StrictBool = False
     feedback: Feedback = "predicted"
     sampling_cap: Share = 0.8
-    negatives: NonNegativeInt = 0
-    accumulate: PositiveInt = 1
+    negatives: Natural = 0
+    accumulate: Count = 1
     autocast: Literal["bfloat16"] | None = None
-    evaluate_every: PositiveInt = 100
-    seed: NonNegativeInt = 0
+    evaluate_every: Count = 100
+    seed: Natural = 0
 
     def __post_init__(self) -> None:
         if self.anchored and self.m < 2:

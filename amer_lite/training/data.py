@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -32,15 +31,16 @@ class TrainData:
     documents: Tensor
 
     def __post_init__(self) -> None:
+        check_shape("documents", self.documents, ("N", "d"), torch.float32)
         queries, count = len(self.prefix.mask), len(self.documents)
         if len(self.golds) != queries or not queries:
             raise ValueError(f"TrainData: {queries} queries, {len(self.golds)} gold sets")
-        check_shape("documents", self.documents, ("N", "d"), torch.float32)
         for query, golds in enumerate(self.golds):
-            rows = sorted(operator.index(row) for row in golds)
-            if not rows or len(set(rows)) < len(rows) or rows[0] < 0 or rows[-1] >= count:
+            rows = np.asarray(golds)
+            fits = rows.ndim == 1 and rows.dtype.kind in "iu" and 0 <= rows.min() <= rows.max()
+            if not fits or rows.max() >= count or len(np.unique(rows)) < len(rows):
                 raise ValueError(
-                    f"TrainData: query {query} has gold rows {rows}; expected at least one of "
+                    f"TrainData: query {query} has gold rows {golds}; expected at least one of "
                     f"{count} documents, and none twice"
                 )
         check_finite("documents", self.documents)

@@ -70,10 +70,11 @@ def fit(
         raise ValueError(
             f"fit: accumulate={config.accumulate} must be a multiple of {processes} processes"
         )
-    model.check(data.prefix)
+    model.check(data.prefix, config.m)
     batches = Batches(data, config)
     model.train()
-    trained = [p for p in model.parameters() if p.requires_grad]
+    if not (trained := [p for p in model.parameters() if p.requires_grad]):
+        raise ValueError("fit: no weight of the model is trainable; requires_grad is off in all")
     groups = [{"params": [p for p in trained if p.ndim >= 2], "weight_decay": config.weight_decay}]
     groups += [{"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=config.epsilon)
@@ -143,6 +144,8 @@ def _loss(model: AMER, batch: Batch, documents: Tensor, config: TrainConfig, ste
             generator=batch.generator,
             check=False,
         )
+    if not vectors.isfinite().all():
+        raise ValueError(f"fit: vectors are NaN or infinite at step {step}; lower learning_rate")
     shared: dict[str, Any] = {"temperature": config.temperature, "masked": config.masked}
     shared |= {"gold_ids": batch.rows.to(device), "check": False}
     if (extra := batch.negatives) is not None:
@@ -163,9 +166,13 @@ def _loss(model: AMER, batch: Batch, documents: Tensor, config: TrainConfig, ste
 def _evaluate(model: AMER, evaluate: Callable[[AMER], float]) -> float:
     model.eval()
     try:
-        score = float(evaluate(model))
+        score = evaluate(model)
     finally:
         model.train()
-    if not math.isfinite(score):
-        raise ValueError(f"fit: evaluate returned {score}; it must return a finite score")
-    return score
+    try:
+        number = float(score)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"fit: evaluate returned {score!r}; it must return a finite score")
+    return number

@@ -49,8 +49,6 @@ def match(similarity: Tensor, gold_mask: Tensor | None = None) -> Pairs:
     mask = _mask(similarity, gold_mask)
     scores = similarity.detach().double().cpu().numpy()  # one transfer for the whole batch
     real = mask.cpu().numpy()
-    good = (np.isfinite(scores) | ~real[:, None]).all((1, 2)) & real.any(1)
-    check_rows(torch.from_numpy(good), "similarity: NaN or infinite values, or no gold,")
     order, sizes = np.argsort(~real, 1, kind="stable"), real.sum(1)  # real golds first
     scores = np.take_along_axis(scores, order[:, None], 2)
     rows = zip(scores, sizes.tolist(), strict=True)
@@ -156,7 +154,7 @@ def set_info_nce(
     if masked:
         pair, other = ((own >= 0) & (own != target[:, None])).nonzero(as_tuple=True)
         logits[pair, own[pair, other]] = -torch.inf
-    return F.cross_entropy(logits, target)
+    return _finite(F.cross_entropy(logits, target), check)
 
 
 def single_info_nce(
@@ -199,7 +197,10 @@ def mixture_info_nce(
     Source: arXiv 1711.03953, over documents instead of words.
     """
     mask = _check_sets(vectors, golds, gold_mask, values=check)
-    check_shape("log_weights", log_weights, vectors.shape[:2])
+    check_shape("log_weights", log_weights, vectors.shape[:2], vectors.dtype, vectors.device)
+    if check:
+        whole = log_weights.logsumexp(1).abs() < 1e-2
+        check_rows(whole, "log_weights: the weights of a query do not sum to one")
     _check_temperature(temperature)
     documents, column = _candidates(golds, mask, gold_ids, negatives, negative_ids, check)
     _check_contrast(len(documents), column, masked)
@@ -215,7 +216,7 @@ def mixture_info_nce(
     else:
         total = logits.logsumexp(2)[..., None]
     likelihood = (log_weights[..., None] + of_golds - total).logsumexp(1)  # (B, n)
-    return -likelihood[mask].mean()
+    return _finite(-likelihood[mask].mean(), check)
 
 
 def set_mse(
@@ -230,19 +231,26 @@ def set_mse(
     with torch.no_grad():
         distance = torch.cdist(vectors.float(), golds.masked_fill(~mask[..., None], 0).float())
     pairs = _pair(pairing, -distance.square(), mask)
-    return F.mse_loss(vectors[pairs.example, pairs.vector], golds[pairs.example, pairs.gold])
+    paired = vectors[pairs.example, pairs.vector], golds[pairs.example, pairs.gold]
+    return _finite(F.mse_loss(*paired))
 
 
 def _pair(pairing: Pairing | None, similarity: Tensor, mask: Tensor) -> Pairs:
-    pairing = pairing or usual_pairing(similarity.shape[1])
-    if pairing not in _PAIRINGS:
+    pairing = usual_pairing(similarity.shape[1]) if pairing is None else pairing
+    if pairing not in [*_PAIRINGS]:
         raise ValueError(f"pairing {pairing!r} is unknown; choose one of {', '.join(_PAIRINGS)}")
     return _PAIRINGS[pairing](similarity, mask)
 
 
 def _check_temperature(temperature: float) -> None:
-    if not temperature > 0:
-        raise ValueError(f"temperature must be > 0, got {temperature}")
+    if not 0 < temperature < torch.inf:
+        raise ValueError(f"temperature must be > 0 and finite, got {temperature}")
+
+
+def _finite(loss: Tensor, check: bool = True) -> Tensor:
+    if check and not loss.isfinite():
+        raise ValueError(f"loss is {loss}: too large vectors, or too low a temperature")
+    return loss
 
 
 def _check_contrast(count: int, column: Tensor, masked: bool) -> None:
@@ -265,7 +273,7 @@ def _candidates(
     column = torch.full(mask.shape, -1, device=golds.device)
     count = len(documents)
     if negatives is not None:
-        check_shape("negatives", negatives, ("N", golds.shape[2]))
+        check_shape("negatives", negatives, ("N", golds.shape[2]), golds.dtype, golds.device)
         if check:
             check_finite("negatives", negatives)
         documents = torch.cat([documents, negatives])
@@ -274,14 +282,14 @@ def _candidates(
     if gold_ids is None:
         column[mask] = torch.arange(count, device=golds.device)
         return documents, column
-    check_shape("gold_ids", gold_ids, mask.shape, torch.int64)
+    check_shape("gold_ids", gold_ids, mask.shape, torch.int64, golds.device)
     if check:
         equal = (gold_ids[:, :, None] == gold_ids[:, None]) & mask[:, :, None] & mask[:, None]
         once = equal.sum((1, 2)) == mask.sum(1)
         check_rows(once, "gold_ids: a set has no copies, but a document stands twice")
     ids = gold_ids[mask]
     if negatives is not None and negative_ids is not None:
-        check_shape("negative_ids", negative_ids, negatives.shape[:1], torch.int64)
+        check_shape("negative_ids", negative_ids, negatives.shape[:1], torch.int64, golds.device)
         ids = torch.cat([ids, negative_ids])
     distinct, place = torch.unique(ids, return_inverse=True)
     order = torch.arange(len(ids), device=ids.device)
@@ -291,14 +299,18 @@ def _candidates(
 
 
 def _mask(similarity: Tensor, gold_mask: Tensor | None) -> Tensor:
-    check_shape("similarity", similarity, ("B", "m", "n"))
-    return check_mask(gold_mask, similarity[:, 0])
+    check_shape("similarity", similarity, ("B", "m", "n"), float)
+    mask = check_mask(gold_mask, similarity[:, 0])
+    good = (similarity.isfinite() | ~mask[:, None]).all(2).all(1) & mask.any(1)
+    check_rows(good, "similarity: NaN or infinite values, or no gold,")
+    return mask
 
 
 def _check_sets(
     vectors: Tensor, golds: Tensor, gold_mask: Tensor | None, *, values: bool = True
 ) -> Tensor:
-    check_shape("vectors", vectors, ("B", "m", "d"))
+    check_shape("vectors", vectors, ("B", "m", "d"), float)
     if values:
         check_finite("vectors", vectors)
-    return check_golds(golds, gold_mask, (len(vectors), vectors.shape[2]), values=values)
+    shape = len(vectors), vectors.shape[2]
+    return check_golds(golds, gold_mask, shape, vectors.dtype, vectors.device, values=values)
