@@ -54,6 +54,8 @@ def locked(path: Path, patience: float = 600) -> Iterator[None]:
 
     OSError if another writer still holds it after ``patience`` seconds.
     """
+    if not path.name or "\0" in str(path):
+        raise ValueError(f"{str(path)!r} names nothing that can be written")
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = path.with_name(f".{path.name}.lock")
     try:

@@ -93,7 +93,7 @@ TEXT = always(
     "", " ", "\0", "a\0b", "\ud800", "a b", "a\tb\n", "../x", "\ufeffx", "x" * 10_000, "é"
 )
 PATH = [
-    always("/dev/null/x", "/dev/null", "x" * 300, Path("no/such/place")),
+    always("/dev/null/x", "/dev/null", "x" * 300, Path("no/such/place"), "a\0b", ""),
     copied(lambda content, draw: b""),
     copied(lambda content, draw: content[: len(content) // 2]),
     copied(flipped),

@@ -202,9 +202,16 @@ def test_a_run_over_other_questions_cannot_be_compared(
 ) -> None:
     other = tmp_path / "other.trec"
     other.write_text("q1 Q0 d1 1 1 x\n")
-    for message in ("other.qrels", "not the same questions: 7 are in one run only"):
+    for message in ("other.qrels", "same golds: 7 differ, such as"):
         assert message in refused("evaluate", files / "qampari.toml", "--against", str(other))
         other.with_suffix(".qrels").write_text("q1 0 d1 1\n")
+    ours = whole / "runs" / "test.trec"
+    other.write_bytes(ours.read_bytes())
+    query, cluster, _, relevance = (first := ours.with_suffix(".qrels").read_text()).split()[:4]
+    swapped = f"{query} {cluster} another {relevance}\n" + first.partition("\n")[2]
+    other.with_suffix(".qrels").write_text(swapped)
+    asked = refused("evaluate", files / "qampari.toml", "--against", str(other))
+    assert "same golds: 1 differ, such as" in asked
 
 
 def test_ambigqa_by_answer_string(files: Path, tmp_path: Path) -> None:

@@ -36,16 +36,20 @@ def measure(
     """One record per measure and depth: value and interval, difference and p ``against`` another.
 
     A run is a ``.trec`` file with its ``.qrels`` beside it, each also as ``.gz``; both must be over
-    the same questions.
+    the same questions with the same golds.
     MRecall is compared by the exact McNemar test, all else by sign flips.
     """
     asked, found = _read(run)
     if against is not None:
         theirs, others = _read(Path(against))
-        if odd := sorted(asked.keys() ^ theirs.keys()):
+        ours, other = (
+            {query: {*map(frozenset, example.golds)} for query, example in some.items()}
+            for some in (asked, theirs)
+        )
+        if odd := sorted(q for q in ours.keys() | other.keys() if ours.get(q) != other.get(q)):
             raise ValueError(
-                f"{against}: not the same questions: {len(odd)} are in one run only, such as "
-                f"{odd[0]!r}; compare runs over one split of one data set"
+                f"{against}: not the same questions with the same golds: {len(odd)} differ, such "
+                f"as {odd[0]!r}; compare runs over one split of one data set"
             )
     records = []
     for name, k in product(settings.metrics, settings.at):
@@ -55,15 +59,15 @@ def measure(
         ends = metrics.bootstrap_mean(values, times, 0.95, np.random.default_rng(settings.seed))
         record |= zip(VALUE, (float(values.mean()), *ends), strict=True)
         if against is not None:
-            other = metric(others, [theirs[query] for query in asked], k)
+            rival = metric(others, [*asked.values()], k)
             rng = np.random.default_rng(settings.seed)
-            ends = metrics.bootstrap_mean(values - other, times, 0.95, rng)
+            ends = metrics.bootstrap_mean(values - rival, times, 0.95, rng)
             record["against"] = str(against)
-            record |= zip(DIFFERENCE, (float((values - other).mean()), *ends), strict=True)
+            record |= zip(DIFFERENCE, (float((values - rival).mean()), *ends), strict=True)
             if name == "mrecall":
-                record["p_value"] = metrics.mcnemar_exact(values, other)
+                record["p_value"] = metrics.mcnemar_exact(values, rival)
             else:
-                record["p_value"] = metrics.sign_flip(values, other, times, rng)
+                record["p_value"] = metrics.sign_flip(values, rival, times, rng)
         records.append(record)
     return records
 
