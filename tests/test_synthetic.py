@@ -199,7 +199,7 @@ def test_training_separates_five_vectors_from_one() -> None:
         torch.manual_seed(0)
         decoder = DecoderConfig(state_dim=8, width=32, layers=1, heads=4)
         model = AMER(AMERConfig(dim=8, decoder=decoder))
-        config = TrainConfig(150, m, 128, 1e-2, evaluate_every=50)
+        config = TrainConfig(300, m, 128, 5e-3, evaluate_every=50)
         dev = evaluator(index, world.prefix("dev"), world.examples("dev"), m=m, k=100)
         fit(model, world.train_data(), config, dev, progress=False)
         queries, examples = world.prefix("test"), world.examples("test")
