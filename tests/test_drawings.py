@@ -175,4 +175,7 @@ def test_a_drawing_is_stepped_through_by_keyboard_and_follows_the_theme(tmp_path
             page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
             shades.append(page.evaluate(ink))
         assert shades == ["rgb(36, 41, 47)", "rgb(230, 237, 243)"]
+        moving = browser.new_page(viewport={"width": 1280, "height": 900})
+        moving.goto((tmp_path / "out" / "index.html").as_uri())
+        moving.get_by_role("button", name="Pause").wait_for()  # it has begun by itself
         browser.close()
