@@ -1,13 +1,14 @@
-"""A small Sphinx extension: a chapter's ``{badges}``, a package's ``{modules}``, plotly.js."""
+"""A small Sphinx extension: ``{badges}``, ``{drawing}``, a package's ``{modules}``, plotly.js."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
-from typing import Any
+from typing import Any, ClassVar
 
 from docutils import nodes  # type: ignore[import-untyped]
+from docutils.parsers.rst import directives  # type: ignore[import-untyped]
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
@@ -33,6 +34,38 @@ class Badges(SphinxDirective):
         download += nodes.Text("Download the notebook")
         line += download
         return [line]
+
+
+class Drawing(SphinxDirective):
+    """``{drawing} name``: the picture ``_assets/name.svg`` in the page, with its caption.
+
+    It stands in the page itself, no image behind a link, so that it follows the page's theme, its
+    links work and its steps can be played (``stepper.js``; with ``:autoplay:`` once when it comes
+    into view). Its ``<desc>`` is its alternative text.
+    """
+
+    required_arguments = 1
+    has_content = True
+    option_spec: ClassVar[dict[str, Any]] = {
+        "name": directives.unchanged,
+        "autoplay": directives.flag,
+    }
+
+    def run(self) -> list[nodes.Node]:
+        """Return a figure, numbered as any other."""
+        path = Path(self.env.srcdir) / "_assets" / f"{self.arguments[0]}.svg"
+        if not path.exists():
+            raise self.error(f"drawing: there is no {path}")
+        if not self.content:
+            raise self.error(f"drawing {self.arguments[0]}: say in a caption what to see")
+        self.env.note_dependency(str(path))
+        figure = nodes.figure(classes=["drawing", *(["autoplay"] * ("autoplay" in self.options))])
+        figure += nodes.raw("", path.read_text(encoding="utf-8"), format="html")
+        text, messages = self.parse_inline(" ".join(self.content))
+        figure += nodes.caption("", "", *text)
+        self.set_source_info(figure)
+        self.add_name(figure)
+        return [figure, *messages]
 
 
 class Modules(SphinxDirective):
@@ -63,6 +96,7 @@ def _load_plotly(
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
     app.add_directive("badges", Badges)
+    app.add_directive("drawing", Drawing)
     app.add_directive("modules", Modules)
     app.connect("html-page-context", _load_plotly)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

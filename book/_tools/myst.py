@@ -123,6 +123,14 @@ class Converter:
                 raise self._error(f"figure {argument!r} has no :alt: text")
             caption = self.convert(body, begin).replace("\n", " ")
             return f"![{options['alt']}]({self._address(argument)})\n\n*{number}. {caption}*"
+        if name == "drawing":
+            if not (alt := self.references.drawings.get(argument)):
+                raise self._error(f"drawing {argument!r} is not in _assets, or has no <desc>")
+            caption = self.convert(body, begin).replace("\n", " ")
+            image = f"![{alt}]({self._address(f'_assets/{argument}.svg')})"
+            # Without an address, Colab has nothing to show: say what is to be seen.
+            shown = image if self.references.repository else _quoted("", alt)
+            return f"{shown}\n\n*{number}. {caption}*"
         if name in TITLED:
             return _quoted(title, self.convert(body, begin))
         if name in ADMONITIONS:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from xml.etree import ElementTree
 
 from pybtex.database import Entry, Person, parse_file  # type: ignore[import-untyped]
 
@@ -28,7 +29,7 @@ BLOCK = re.compile(
 )
 OPTION = re.compile(r"\s*:(?P<key>[\w-]+):[ ]*(?P<value>[^\n]*?)[ ]*(?:\n|\Z)")
 # Directives that Sphinx numbers, with the word that stands before the number.
-NUMBERED = {"figure": "Fig.", "table": "Table", "exercise": "Exercise"}
+NUMBERED = {"figure": "Fig.", "drawing": "Fig.", "table": "Table", "exercise": "Exercise"}
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,13 @@ class Target:
 
 @dataclass
 class References:
-    """Titles of pages, labelled targets and literature of one book folder."""
+    """Titles of pages, labelled targets, drawings and literature of one book folder."""
 
     titles: dict[str, str] = field(default_factory=dict)
     targets: dict[str, Target] = field(default_factory=dict)
     literature: dict[str, Entry] = field(default_factory=dict)
     notebooks: set[str] = field(default_factory=set)
+    drawings: dict[str, str] = field(default_factory=dict)  # name: what is to be seen in it
     repository: Repository | None = None
 
     def link(self, page: str) -> str:
@@ -67,6 +69,9 @@ def read_references(folder: Path, repository: Repository | None) -> References:
         if "{code-cell}" in text:
             found.notebooks.add(path.stem)
         _scan(path.stem, text, found, Counter())
+    for path in sorted((folder / "_assets").glob("*.svg")):
+        said = ElementTree.parse(path).findtext("{http://www.w3.org/2000/svg}desc", "")
+        found.drawings[path.stem] = " ".join(said.split())
     bibliography = folder / "references.bib"
     if bibliography.exists():
         found.literature = dict(parse_file(str(bibliography), bib_format="bibtex").entries)
