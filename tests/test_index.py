@@ -13,7 +13,7 @@ import pytest
 
 from amer_lite.search import shards
 from amer_lite.search.faiss import FaissIndex
-from amer_lite.search.index import Vectors, ann_recall, search_sets
+from amer_lite.search.index import Vectors, search_sets
 from amer_lite.search.shards import ShardIndex, write_shard
 from amer_lite.storage import MANIFEST, save_bundle
 
@@ -70,28 +70,24 @@ def test_flat_is_brute_force(metric: Any) -> None:
     assert (hits.scores.dtype, hits.rows.dtype) == (np.float32, np.int64)
 
 
+def share_found(index: FaissIndex, exact: FaissIndex) -> float:
+    """Of the exact top 10, over all queries."""
+    wanted, found = (one.search(QUERIES, 10).rows for one in (exact, index))
+    return float(np.mean([np.isin(a, b) for a, b in zip(wanted, found, strict=True)]))
+
+
 @pytest.mark.parametrize("metric", ["cosine", "ip"])
 @pytest.mark.parametrize("factory", WIDE)
 def test_approximate_finds_nearly_all(factory: str, metric: Any) -> None:
     exact = filled(metric=metric)
     index, again = (filled(metric=metric, factory=factory, search=WIDE[factory]) for _ in range(2))
     np.testing.assert_array_equal(index.search(QUERIES, 9).rows, again.search(QUERIES, 9).rows)
-    usual = ann_recall(index, exact, QUERIES, 10)
+    usual = share_found(index, exact)
     option = WIDE[factory].split("=")[0]
     index.tune(f"{option}=1")
-    assert ann_recall(index, exact, QUERIES, 10) < 0.999
+    assert share_found(index, exact) < 0.999
     index.tune(f"{option}=2000")
-    assert 0.9 < usual <= ann_recall(index, exact, QUERIES, 10) > 0.99
-
-
-def test_ann_recall_is_the_share_of_the_exact_top_k() -> None:
-    exact, index = filled(30), filled(30, factory="IVF3,Flat")
-    found = index.search(QUERIES, 40).rows  # k exceeds the corpus: every row is wanted
-    shares = (found >= 0).sum(1) / 30
-    assert ann_recall(index, exact, QUERIES, 40) == pytest.approx(np.mean(shares))
-    assert 0 < np.mean(shares) < 1 == ann_recall(exact, exact, QUERIES, 40)
-    with pytest.raises(ValueError, match="same ids"):
-        ann_recall(filled(10), filled(11), QUERIES, 1)
+    assert 0.9 < usual <= share_found(index, exact) > 0.99
 
 
 @pytest.mark.parametrize("factory", ["Flat", "IVF2,Flat", "HNSW32"])
@@ -226,14 +222,9 @@ def test_a_refused_addition_changes_nothing(vectors: Any, ids: Any, message: str
     [
         (lambda: FaissIndex(DIM, metric="l2"), "'l2' is unknown"),  # type: ignore[arg-type]
         (lambda: FaissIndex(0), "dim=0"),
-        (lambda: FaissIndex(DIM, 5), "factory 5 .* must be str"),  # type: ignore[arg-type]
         (lambda: FaissIndex("4"), "dim='4'"),  # type: ignore[arg-type]
         (lambda: filled(9, metric="ip").search(QUERIES * 1e20, 1), "longer than 1e18"),
         (lambda: FaissIndex(DIM, "tree"), "tree"),
-        *(
-            (lambda f=f: FaissIndex(DIM, f), "two links")
-            for f in ("HNSW1", "NSG0", "PQ4x0", "PCA0")
-        ),
         (lambda: FaissIndex(DIM, "HNSW32_PQ4"), "distances only"),
         (lambda: filled(factory="IDMap,Flat"), "add: factory 'IDMap,Flat'"),
         (lambda: FaissIndex(DIM, search="nprobe=3"), "nprobe"),

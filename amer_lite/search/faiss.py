@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,9 +22,8 @@ class FaissIndex:
     """A faiss index in memory, exact or approximate, with ids.
 
     Under ``cosine`` vectors are stored L2-normalised (those within 1e-6 of unit length as they
-    are); the caller's arrays are never changed. faiss seeds its clustering and its graphs with
-    constants, so that the same vectors make the same index; with several threads it may still link
-    an HNSW graph a little differently from run to run.
+    are). The same vectors make the same index; with several threads faiss may link an HNSW graph a
+    little differently from run to run.
 
     Args:
         dim: dimension of the vectors.
@@ -39,7 +37,7 @@ class FaissIndex:
             efSearch=16, both low.
 
     Raises:
-        ValueError: an unknown metric, a dimension below 1, strings that faiss cannot read.
+        ValueError: an unknown metric, a dimension below 1, a string that faiss cannot read.
     """
 
     def __init__(
@@ -49,15 +47,9 @@ class FaissIndex:
         metric: Literal["cosine", "ip"] = "cosine",
         search: str = "",
     ) -> None:
-        if not (isinstance(factory, str) and isinstance(search, str)):
-            raise ValueError(f"FaissIndex: factory {factory!r} and search {search!r} must be str")
         if metric not in ("cosine", "ip"):
             raise ValueError(f"FaissIndex: metric {metric!r} is unknown; choose cosine or ip")
-        dim = positive("FaissIndex: dim", dim)
-        self.dim, self.factory, self.metric = dim, factory, metric
-        if re.search(r"(HNSW|NSG)1(?!\d)|[A-Za-z]0(?!\d)", factory):  # crash faiss or never end
-            said = "a count of 0, or a graph with fewer than two links a vector"
-            raise ValueError(f"FaissIndex: factory {factory!r}: {said}")
+        self.dim, self.factory, self.metric = positive("FaissIndex: dim", dim), factory, metric
         with _refused(f"FaissIndex: factory {factory!r} for dimension {dim}"):
             self._engine: Any = faiss.index_factory(dim, factory, faiss.METRIC_INNER_PRODUCT)
         if self._engine.metric_type != faiss.METRIC_INNER_PRODUCT:  # such as HNSW32_PQ4
@@ -128,8 +120,6 @@ class FaissIndex:
         ValueError names rows that are not in the index.
         """
         rows = known_rows(rows, self)
-        if not len(rows):
-            return np.empty((0, self.dim), dtype=np.float32)
         return self._engine.reconstruct_batch(np.ascontiguousarray(rows))
 
     def rows(self, ids: Iterable[str]) -> Rows:

@@ -64,65 +64,45 @@ def search_sets(index: VectorIndex, vectors: Vectors, k: int) -> Hits:
     Raises:
         ValueError: another shape, and what ``index.search`` raises of vector query · m + j.
     """
-    vectors = np.asarray(vectors)
     if vectors.ndim != 3 or vectors.shape[2] != index.dim or not vectors.size:
-        raise ValueError(
-            f"search_sets: expected (B, m, {index.dim}) with B and m ≥ 1, got {vectors.shape}"
-        )
+        wanted = f"(B, m, {index.dim}) with B and m ≥ 1"
+        raise ValueError(f"search_sets: expected {wanted}, got {vectors.shape}")
     hits = index.search(vectors.reshape(-1, index.dim), k)
     shape = (*vectors.shape[:2], k)
     return Hits(hits.scores.reshape(shape), hits.rows.reshape(shape))
 
 
-def ann_recall(index: VectorIndex, exact: VectorIndex, queries: Vectors, k: int) -> float:
-    """Share of the exact top k that ``index`` returns among its own k, mean over queries (N, dim).
-
-    ``exact`` searches exhaustively; ValueError if it does not hold the same ids in the same order.
-    """
-    if list(index.ids) != list(exact.ids):
-        raise ValueError("ann_recall: the two indexes must hold the same ids in the same order")
-    wanted, found = exact.search(queries, k).rows, index.search(queries, k).rows
-    shares = [np.isin(a[a >= 0], b).mean() for a, b in zip(wanted, found, strict=True)]
-    return float(np.mean(shares))
-
-
 def comparable(vectors: Vectors, index: VectorIndex, what: str) -> Vectors:
     """Vectors (n ≥ 1, dim) as ``index`` compares them: float32, under cosine L2-normalised.
 
-    Those within 1e-6 of unit length stay as they are; what need not change is not copied, and the
-    caller's array is never changed.
+    Those within 1e-6 of unit length stay as they are; the caller's array is never changed.
 
     Raises:
-        ValueError: ``what`` has another shape, holds NaN or infinity; under cosine a zero vector,
-            else one so long (above 1e18) that inner products leave float32.
+        ValueError: ``what`` has another shape, holds NaN or infinity; under cosine a vector of no
+            length, else one so long (above 1e18) that inner products leave float32.
     """
     vectors, cosine = np.asarray(vectors), index.metric == "cosine"
     fits = vectors.ndim == 2 and vectors.shape[1] == index.dim and len(vectors)
     if not fits or vectors.dtype.kind not in "fiu":
-        raise ValueError(
-            f"{what}: expected numbers (n ≥ 1, {index.dim}), got {vectors.dtype} {vectors.shape}"
+        found = f"{vectors.dtype} {vectors.shape}"
+        raise ValueError(f"{what}: expected numbers (n ≥ 1, {index.dim}), got {found}")
+    lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64))
+    shortest, longest = (1e-100, 1e100) if cosine else (0, 1e18)
+    if (wrong := ~((lengths >= shortest) & (lengths <= longest))).any():
+        rows, what_else = (
+            np.flatnonzero(wrong)[:5].tolist(),
+            "zero" if cosine else "longer than 1e18",
         )
-    squares = np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64, casting="same_kind")
-    if cosine and (far := ~((squares > 1e-200) & (squares < 1e200))).any():
-        with np.errstate(divide="ignore", invalid="ignore"):  # zero, NaN and infinity become NaN
-            vectors = vectors / np.where(far, np.abs(vectors).max(1), 1)[:, None]  # type: ignore[assignment]
-        squares = np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64, casting="same_kind")
-    if (wrong := ~(squares <= (1e200 if cosine else 1e36))).any():
-        raise ValueError(
-            f"{what}: rows {np.flatnonzero(wrong)[:5].tolist()} are NaN, infinite, "
-            f"{'or zero, which has no cosine' if cosine else 'or longer than 1e18'}"
-        )
-    if cosine and (odd := np.abs(squares - 1) > 2e-6).any():
-        lengths = np.where(odd, np.sqrt(squares), 1)[:, None]
-        out = np.empty(vectors.shape, np.float32)
-        return np.divide(vectors, lengths, out=out, casting="same_kind")
+        raise ValueError(f"{what}: rows {rows} are NaN, infinite, or {what_else}")
+    if cosine and (odd := np.abs(lengths - 1) > 1e-6).any():
+        return (vectors / np.where(odd, lengths, 1)[:, None]).astype(np.float32)
     return np.ascontiguousarray(vectors, dtype=np.float32)
 
 
 def checked_ids(ids: Iterable[str], n: int, what: str) -> list[str]:
     """``ids`` as a list; ValueError unless they are n different strings that are not empty."""
-    if isinstance(ids, str) or not isinstance(ids, Iterable):
-        raise ValueError(f"{what}: {n} vectors but one {type(ids).__name__}; pass a list of ids")
+    if isinstance(ids, str):
+        raise ValueError(f"{what}: {n} vectors but one str; pass a list of ids")
     if len(names := list(ids)) != n:
         raise ValueError(f"{what}: {n} vectors but {len(names)} ids")
     if odd := [name for name in names if not isinstance(name, str) or not name]:

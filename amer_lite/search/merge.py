@@ -9,8 +9,8 @@ rank 0 of list 1, …, rank 1 of list 0, ….
 A rule is a score per hit. What follows is common to all: hits are ranked by score, ties in turn
 order; a document counts where it stands first, also within one list; the first k documents remain.
 
-All rules raise ValueError on arrays of a wrong shape or type, an empty batch, rows below −1 or too
-large to be positions, ``k < 1``, and scores or vectors that are not finite.
+All rules raise ValueError on arrays of a wrong shape or type, an empty batch, rows below −1,
+``k < 1``, and scores or vectors that are not finite.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
 from amer_lite.model.numbers import positive
 from amer_lite.search.index import Rows, Scores, Vectors
@@ -42,9 +43,8 @@ class Merged(NamedTuple):
 def round_robin(rows: Rows, k: int) -> Merged:
     """Interleave the lists by rank, then drop duplicates (AMER, arXiv 2511.02770).
 
-    A list whose hit was already taken loses that turn; it does not move on to its next unseen hit.
-    ``scores``: 1 / (1 + place in the turn order), a stand-in that strictly decreases;
-    ``found_by``: the list whose turn delivered the row.
+    A list whose hit was already taken loses that turn. ``scores``: 1 / (1 + place in the turn
+    order), a stand-in that strictly decreases; ``found_by``: the list of that turn.
     """
     rows = _checked_lists(rows, k)
     ranks = 2 * -(-k // rows.shape[1])  # usually enough: what nobody will see need not be sorted
@@ -82,23 +82,20 @@ def soft_sum(
 ) -> Merged:
     """Re-score the candidates of all lists exactly with log Σ_j exp(v_j·d / τ).
 
-    Every candidate d meets all m query vectors v_j, also those whose list missed it. τ → 0 ranks
-    by the best single similarity, a large τ by the mean of all. ``found_by``: the vector with the
-    highest v_j·d, ties to the first.
+    τ → 0 ranks by the best single similarity, a large τ by the mean of all. ``found_by``: the
+    vector with the highest v_j·d, ties to the first.
 
     Args:
         rows, k: see above.
         queries: (B, m, d), the vectors that found them.
-        vectors_of: document vectors (r, d) of distinct rows (r,), such as ``index.vectors``. Called
-            once for each query that found something.
+        vectors_of: document vectors (r, d) of distinct rows (r,), such as ``index.vectors``.
         tau: temperature, > 0.
     """
     rows = _checked_lists(rows, k)
     queries = np.asarray(queries, dtype=np.float32)
     if queries.ndim != 3 or queries.shape[:2] != rows.shape[:2]:
         raise ValueError(f"soft_sum: queries {queries.shape} do not fit rows {rows.shape}")
-    if not 0 < tau < np.inf:
-        raise ValueError(f"soft_sum: tau={tau!r} must be positive and finite")
+    _check_tau(tau)
     hits = _in_turns(rows)
     score = np.zeros(hits.shape, np.float32)
     finder = np.zeros(hits.shape, np.int64)
@@ -107,18 +104,11 @@ def soft_sum(
         candidates, each = np.unique(found[real], return_inverse=True)
         if not len(candidates):
             continue
-        vectors = np.asarray(vectors_of(candidates), dtype=np.float32)
-        if vectors.shape != (len(candidates), queries.shape[2]):
-            raise ValueError(f"soft_sum: vectors {vectors.shape} of {len(candidates)} rows")
-        similar = vectors @ queries[query].T  # (candidates, m)
-        best = similar.max(axis=1, keepdims=True).astype(np.float64)
-        with np.errstate(over="ignore", invalid="ignore"):
-            total = best[:, 0] / tau + np.log(np.exp((similar - best) / tau).sum(axis=1))
+        similar = vectors_of(candidates) @ queries[query].T  # (candidates, m)
+        total = logsumexp(similar.astype(np.float64) / tau, axis=1)
         if not (np.abs(total) <= np.finfo(np.float32).max).all():
-            raise ValueError(
-                f"soft_sum: scores of query {query} are NaN or infinite; so are its vectors or "
-                f"those of its hits, or tau={tau!r} is too small"
-            )
+            said = f"of query {query} are NaN or infinite, or tau={tau!r} is too small"
+            raise ValueError(f"soft_sum: vectors {said}")
         score[query, real] = total[each]
         finder[query, real] = similar.argmax(axis=1)[each]
     return _rank(rows, score, k, finder)
@@ -142,14 +132,17 @@ def mixture(
     """
     rows = _checked_lists(rows, k)
     scores, rows = _checked_scores(scores, rows), _once(rows)
-    if not 0 < tau < np.inf:
-        raise ValueError(f"mixture: tau={tau!r} must be positive and finite")
+    _check_tau(tau)
+    if weights is None:
+        weights = np.full(rows.shape[:2], 1 / rows.shape[1])
+    if weights.shape != rows.shape[:2] or not (np.isfinite(weights) & (weights >= 0)).all():
+        raise ValueError(f"weights {weights.shape}: expected {rows.shape[:2]}, finite and ≥ 0")
     real = np.where(rows >= 0, scores.astype(np.float64), -np.inf)
     real[(rows < 0).all(axis=2)] = 0  # an empty list has nothing to share out
     with np.errstate(over="ignore"):  # a tiny tau leaves the best hits only
         share = np.exp((real - real.max(axis=2, keepdims=True)) / tau)
     share /= share.sum(axis=2, keepdims=True)
-    share *= _checked_weights(weights, rows)[..., None]
+    share *= weights[..., None]
     return _rank(rows, _summed(rows, share), k)
 
 
@@ -219,23 +212,15 @@ def _in_turns(lists: NDArray[Any]) -> NDArray[Any]:  # (B, m, depth) → (B, n =
 def _checked_lists(rows: Rows, k: int) -> Rows:
     rows = np.asarray(rows)
     if rows.ndim != 3 or not rows.size or rows.dtype.kind not in "iu" or rows.min() < -1:
-        raise ValueError(
-            f"rows: expected integers ≥ −1 of shape (B, m, depth), none of them 0; "
-            f"got {rows.dtype} {rows.shape}"
-        )
-    if int(rows.max()) > np.iinfo(np.int64).max // rows[0].size - 1:
-        raise ValueError(f"rows: {rows.max()} is no position in an index")
+        wanted = "integers ≥ −1 of shape (B, m, depth), none of them 0"
+        raise ValueError(f"rows: expected {wanted}; got {rows.dtype} {rows.shape}")
     positive("k", k)
     return rows.astype(np.int64, copy=False)
 
 
-def _checked_weights(weights: Vectors | None, rows: Rows) -> Vectors:
-    if weights is None:
-        return np.full(rows.shape[:2], 1 / rows.shape[1])
-    weights = np.asarray(weights, np.float64)
-    if weights.shape != rows.shape[:2] or not (np.isfinite(weights) & (weights >= 0)).all():
-        raise ValueError(f"weights {weights.shape}: expected {rows.shape[:2]}, finite and ≥ 0")
-    return weights
+def _check_tau(tau: float) -> None:
+    if not 0 < tau < np.inf:
+        raise ValueError(f"tau={tau!r} must be positive and finite")
 
 
 def _checked_scores(scores: Scores, rows: Rows) -> Scores:

@@ -34,7 +34,6 @@ def write_shard(
         ValueError: vectors of another shape or type, or not within 0.01 of unit length; not n
             different non-empty ids; one with a NUL or half a surrogate pair.
     """
-    vectors = np.asarray(vectors)
     if vectors.ndim != 2 or not vectors.size or vectors.dtype not in (np.float16, np.float32):
         raise ValueError(f"{folder}: no halves or floats (n, dim): {vectors.dtype} {vectors.shape}")
     lengths = np.linalg.norm(vectors.astype(np.float32, copy=False), axis=1)
