@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 import sys
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from fractions import Fraction
-from functools import cache
-from itertools import groupby
-from numbers import Integral
+from functools import cache, partial
 
 import numpy as np
 
@@ -25,7 +22,6 @@ from amer_lite.datasets.types import Example
 
 JACCARD = Fraction(4, 5)  # exact: in floats, ceil(0.8 * 35) is 29
 FRACTIONS: Mapping[str, float] = {"train": 0.8, "dev": 0.1, "test": 0.1}
-_MARKS = re.compile(r"(?:[^\w\s\x00-\x7f]|[\uff9e\uff9f]){32,}")  # perhaps all combining
 
 
 @cache
@@ -40,22 +36,9 @@ def normalise_text(text: str) -> str:
 
     Symbols (``+``, ``$``) stay, and so does punctuation in a text of nothing else.
     """
-    folded = _nfkc(_nfkc(text).casefold())
+    nfkc = partial(unicodedata.normalize, "NFKC")
+    folded = nfkc(nfkc(text).casefold())
     return " ".join(folded.translate(_punctuation()).split()) or " ".join(folded.split())
-
-
-def _nfkc(text: str) -> str:
-    """NFKC, with long runs of combining marks in order before: else their sort is quadratic."""
-    return unicodedata.normalize("NFKC", _MARKS.sub(_ordered, text))
-
-
-def _ordered(run: re.Match[str]) -> str:
-    """The same by NFKC (UAX 15), decomposed and by combining class between other characters."""
-    parts = "".join(unicodedata.normalize("NFKD", mark) for mark in run[0])
-    order = unicodedata.combining
-    return "".join(
-        "".join(sorted(marks, key=order)) for _, marks in groupby(parts, lambda c: order(c) > 0)
-    )
 
 
 def fingerprint(text: str) -> str:
@@ -123,19 +106,13 @@ def split(
 
     Raises:
         KeyError: an example without a family, where ``families`` are given.
-        ValueError: no examples, an id that stands twice, bad fractions, or too few groups to give
-            every split one.
+        ValueError: no examples, bad fractions, or too few groups to give every split one.
     """
     if not examples:
         raise ValueError("split: no examples")
     shares = fractions.values()
     if min(shares, default=0) <= 0 or not math.isclose(sum(shares), 1, abs_tol=1e-9):
         raise ValueError(f"split: fractions must be positive and sum to 1, got {dict(fractions)}")
-    if not isinstance(seed, Integral) or seed < 0 or not largest > 0:
-        raise ValueError(f"split: need int seed >= 0 and largest > 0, got {seed!r} and {largest!r}")
-    query, times = Counter(example.id for example in examples).most_common(1)[0]
-    if times > 1:
-        raise ValueError(f"split: query id {query!r} stands twice")
     members: dict[Hashable, list[int]] = defaultdict(list)
     for i, label in enumerate(groups(examples, families)):
         members[label].append(i)

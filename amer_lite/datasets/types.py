@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -21,10 +21,8 @@ class Example:
     """One query with the unordered set of its gold documents.
 
     A gold is an answer: a document, or several of which any proves it (QAMPARI). Repeated documents
-    and answers are dropped: a model must never be asked to emit one document twice.
-
-    Raises:
-        ValueError: an id or a query that is blank or no plain text, no golds, or an empty answer.
+    and answers are dropped: a model must never be asked to emit one document twice. ValueError for
+    an id or a query that is blank or no plain text, no golds, or an empty answer.
     """
 
     id: str  # unique within its data set
@@ -34,13 +32,11 @@ class Example:
     def __init__(self, id: str, query: str, golds: Sequence[str | Sequence[str]]) -> None:
         if not (_plain(id) and _plain(query)):
             raise ValueError(f"Example {id!r}: empty id or empty query text {query!r}, or no str")
-        if isinstance(golds, str) or not isinstance(golds, Iterable):
-            kind = type(golds).__name__
-            raise ValueError(f"Example {id!r}: golds is a single {kind} {golds!r}; pass a list")
+        if isinstance(golds, str):
+            raise ValueError(f"Example {id!r}: golds is a single str {golds!r}; pass a list")
         answers: dict[frozenset[str], tuple[str, ...]] = {}
         for gold in golds:
-            several = isinstance(gold, Iterable) and not isinstance(gold, str)
-            answer = (*gold,) if several else (gold,)
+            answer = (gold,) if isinstance(gold, str) else tuple(gold)
             if not answer or not all(map(_plain, answer)):
                 raise ValueError(f"Example {id!r}: an answer without a document id in {golds!r}")
             answers.setdefault(frozenset(answer), tuple(dict.fromkeys(answer)))
@@ -59,9 +55,8 @@ class Example:
 class Dataset:
     """A corpus ``{document id: text}`` and named splits of examples over it.
 
-    Raises:
-        ValueError: a document that is blank or no plain text, a gold that is not in the corpus, a
-            query id given twice, a name of a split that could not be one of a file.
+    ValueError for a document that is blank or no plain text, a gold that is not in the corpus, a
+    query id given twice, a name of a split that could not be one of a file.
     """
 
     name: str
@@ -72,14 +67,11 @@ class Dataset:
     def __post_init__(self) -> None:
         for doc, text in self.corpus.items():
             if not (_plain(doc) and _plain(text)):
-                raise ValueError(
-                    f"{self.name}: document {doc!r} has an empty text, or no str: {text!r:.60}"
-                )
-        for split, part in self.splits.items():
+                said = f"document {doc!r} has an empty text, or no str: {text!r:.60}"
+                raise ValueError(f"{self.name}: {said}")
+        for split in self.splits:
             if not _plain(split) or not re.fullmatch(r"[^./\\:\s][^/\\:\x00-\x1f]*", split):
                 raise ValueError(f"{self.name}: {split!r} cannot name a split; try one like 'test'")
-            if not isinstance(part, Sequence) or not all(isinstance(e, Example) for e in part):
-                raise ValueError(f"{self.name}: split {split!r} is no list of Example")
         for query, times in Counter(example.id for example in self.examples()).items():
             if times > 1:
                 raise ValueError(f"{self.name}: query id {query!r} stands twice")
@@ -95,25 +87,18 @@ class Dataset:
 class Run:
     """Ranked document ids per query id, best first.
 
-    Raises:
-        ValueError: a query or document id that is no str or empty, a ranking that is no list of
-            ids, such as a str or a set, or that has a document twice.
+    ValueError for an id that is empty or no str, a ranking without an order (a str, a set, a dict),
+    or one that has a document twice.
     """
 
     rankings: Mapping[str, Sequence[str]]
 
     def __post_init__(self) -> None:
-        if not isinstance(self.rankings, Mapping):
-            raise ValueError(
-                f"Run: expected {{query id: [document id, …]}}, got {self.rankings!r:.60}"
-            )
         lists: dict[str, Sequence[str]] = {}
         for query, ranking in self.rankings.items():
-            listed = not isinstance(ranking, str | bytes | set | frozenset | Mapping)
-            lists[query] = found = (
-                list(ranking) if listed and hasattr(ranking, "__iter__") else [""]
-            )
-            if not all(isinstance(name, str) and name for name in (query, *found)):
+            lists[query] = found = list(ranking)
+            ordered = not isinstance(ranking, str | set | frozenset | dict)
+            if not ordered or not all(isinstance(name, str) and name for name in (query, *found)):
                 raise ValueError(f"Run: query {query!r}: no list of document ids: {ranking!r:.60}")
             if len(set(found)) != len(found):
                 twice = Counter(found).most_common(1)[0][0]
