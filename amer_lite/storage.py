@@ -14,7 +14,6 @@ import gzip
 import hashlib
 import json
 import os
-import re
 import shutil
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,12 +26,10 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, Field, ValidationError
 
 MANIFEST = "manifest.json"
-_NAME = r"^\w[\w.-]*$"  # of a file inside the bundle's folder
-_LONGEST = 1 << 28  # bytes of a line: a small archive may unpack to any length
 
 
 class _File(BaseModel):
-    file: str = Field(pattern=_NAME)
+    file: str = Field(pattern=r"^\w[\w.-]*$")  # inside the bundle's folder
     sha256: str
 
 
@@ -133,16 +130,13 @@ def text_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     """Numbers from 1 and lines, ends kept, of a UTF-8 text: plain or gzip, with or without mark.
 
     Read one at a time. ValueError names file and line: another encoding, a NUL character (UTF-16
-    without a mark), a damaged archive, a line above 256 MiB.
+    without a mark), a damaged archive.
     """
     number = 1
     try:
         with Path(path).open("rb") as plain:
             packed = plain.peek(2)[:2] == b"\x1f\x8b" or Path(path).suffix == ".gz"
-            file = gzip.GzipFile(fileobj=plain) if packed else plain
-            while raw := file.readline(_LONGEST + 1):
-                if len(raw) > _LONGEST:
-                    raise ValueError(f"no line of a text is longer than {_LONGEST >> 20} MiB")
+            for raw in gzip.GzipFile(fileobj=plain) if packed else plain:
                 if b"\0" in raw:
                     raise ValueError("a NUL character, as in UTF-16")
                 yield number, raw.decode("utf-8-sig")  # Windows likes to begin with a mark
@@ -173,18 +167,14 @@ def save_bundle(
         files: ``{"weights.safetensors": writer}``; each writer is called with the path to fill.
 
     Raises:
-        ValueError: ``folder`` holds a bundle of another kind, a file name with more than letters,
-            digits and ``_.-``, a config that JSON cannot hold.
+        ValueError: ``folder`` holds a bundle of another kind; a config that JSON cannot hold.
         OSError: the disk is full, or another process writes here and does not end.
     """
     folder, digest = Path(folder), _digest(config)
-    if odd := [name for name in files if not re.fullmatch(_NAME, name)]:
-        raise ValueError(f"{folder}: {odd[0]!r} is no name for a file of a bundle")
     with locked(folder / MANIFEST):
         old = _manifest(folder)
         if old and old.kind != kind:
-            said = f"{folder}: holds {old.kind!r}; save the {kind!r} in a folder of its own"
-            raise ValueError(said)
+            raise ValueError(f"{folder}: holds {old.kind!r}; save {kind!r} in a folder of its own")
         before, entries = old.files if old else {}, {}
         _keep_only(before, {*before, *files}, folder)
         for name, write in files.items():
@@ -196,8 +186,7 @@ def save_bundle(
                 staged.replace(folder / own)
         manifest = _Manifest(kind=kind, config=dict(config), config_sha256=digest, files=entries)
         with _staged(folder / MANIFEST) as staged:
-            text = json.dumps(manifest.model_dump(), indent=1, ensure_ascii=False)
-            staged.write_text(text + "\n", encoding="utf-8")
+            staged.write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
             _to_disk(staged).replace(folder / MANIFEST)
         _keep_only(entries, {*before, *files}, folder)
 
@@ -219,12 +208,9 @@ def load_bundle(
     """What ``read`` makes of a bundle's configuration and the verified paths of its files.
 
     If a writer replaces the bundle meanwhile, the new one is read: files are safe to open only in
-    ``read``. By default it returns both.
-
-    Raises:
-        FileNotFoundError: no manifest in ``folder``, or a file that it names is missing.
-        ValueError: not a bundle of this ``kind``, unreadable JSON, a checksum that differs, or
-            contents of which ``read`` complains.
+    ``read``. By default it returns both. FileNotFoundError: no manifest in ``folder``, or a file
+    that it names is missing. ValueError: not a bundle of this ``kind``, unreadable JSON, a checksum
+    that differs, or contents of which ``read`` complains.
     """
     folder = Path(folder)
     while True:
@@ -281,6 +267,11 @@ def _digest(config: Mapping[str, Any]) -> str:
     try:
         plain = json.loads(json.dumps(dict(config)))  # as it will be read: JSON's keys are strings
         json.dumps(plain, ensure_ascii=False).encode()
-    except (TypeError, ValueError, RecursionError) as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(f"config: not for a JSON file in UTF-8: {error}") from error
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+    return digest_of(plain)
+
+
+def digest_of(content: Any) -> str:
+    """sha256 in hex of what JSON can hold, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

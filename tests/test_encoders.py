@@ -319,19 +319,6 @@ def test_only_code_that_cannot_change_is_trusted(
         SentenceEncoder(f"one/model@{'a' * 40}", cache=False, trust_remote_code=True)
 
 
-def test_an_unpacked_model_is_opened_as_it_was_written(tmp_path: Path) -> None:
-    """Else it is unpacked again, for which there is nothing here."""
-    nothing, folder = tmp_path / "nothing.gguf", tmp_path / "model"
-    folder.mkdir()
-    (folder / "model.safetensors").write_text("weights")
-    digest = hashlib.sha256(b"weights").hexdigest()
-    (folder / "sha256.json").write_text(json.dumps({"model.safetensors": digest}))
-    assert prompt._unpacked(nothing, folder) == str(folder)
-    (folder / "model.safetensors").write_text("others")
-    with pytest.raises(OSError, match=r"nothing\.gguf"):
-        prompt._unpacked(nothing, folder)
-
-
 def test_a_network_that_does_not_answer_fails_fast(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(name: str, local_files_only: bool) -> None:
         assert local_files_only

@@ -218,10 +218,8 @@ class Config(Section):
             raise ValueError("give [lora] or [states], not both and not neither")
         how, deepest = self.retrieve, max(self.evaluate.at)
         if how.k < deepest or how.m * (how.depth or how.k) < how.k:
-            raise ValueError(
-                f"evaluate.at = {deepest} needs lists as long, but retrieve.k is {how.k}, "
-                f"of m × depth = {how.m} × {how.depth or how.k} passages"
-            )
+            given = f"k is {how.k}, of m × depth = {how.m} × {how.depth or how.k} passages"
+            raise ValueError(f"evaluate.at = {deepest} needs lists as long, but retrieve.{given}")
         return self
 
     @property
@@ -255,8 +253,6 @@ def read(path: str | Path, changes: Iterable[str] = (), command: str = "") -> Co
         return Config.model_validate_json(json.dumps(tables, default=str), strict=True)
     except ValidationError as error:
         raise ValueError(f"{path}: {'; '.join(map(_in_words, error.errors()))}") from error
-    except RecursionError as error:
-        raise ValueError(f"{path}: tables nested too deep") from error
 
 
 def _apply(change: str, tables: dict[str, Any]) -> None:
@@ -277,9 +273,8 @@ def _apply(change: str, tables: dict[str, Any]) -> None:
 
 def _in_words(slip: Any) -> str:
     """Where a value stands, the value, and what is wrong with it."""
-    place = ".".join(map(str, slip["loc"]))
-    plain = isinstance(slip["input"], str | int | float | list)
-    value = f" = {reprlib.repr(slip['input'])}" if plain else ""
+    place, value = ".".join(map(str, slip["loc"])), slip["input"]
+    place += f" = {reprlib.repr(value)}" if isinstance(value, str | int | float | list) else ""
     unknown = slip["type"] in ("extra_forbidden", "unexpected_keyword_argument")
     said = "no such field" if unknown else slip["msg"].removeprefix("Value error, ")
-    return f"{place}{value}: {said}".removeprefix(": ")
+    return f"{place}: {said}".removeprefix(": ")

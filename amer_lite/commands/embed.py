@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import timedelta
-from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from amer_lite.commands.task import Rankings
 from amer_lite.datasets.types import Example
 from amer_lite.encoders.sentence import SentenceEncoder
 from amer_lite.search.shards import ShardIndex, shard_settings, write_shard
-from amer_lite.storage import MANIFEST, locked
+from amer_lite.storage import MANIFEST, digest_of, locked
 
 
 def embed(config: Config) -> str:
@@ -45,9 +44,9 @@ def _write(config: Config, processes: Accelerator, folder: Path) -> str:
         names.append(f"{number:05d}")
         if number % processes.num_processes != processes.process_index:
             continue
-        shard, content = folder / names[-1], "".join(f"{one.id}\0{one.plain}\0" for one in part)
-        made_from = config.sections("encoder") | {"encoder_sha256": encoder.fingerprint}
-        made_from["passages"] = sha256(content.encode()).hexdigest()
+        shard, content = folder / names[-1], digest_of([(one.id, one.plain) for one in part])
+        facts = {"encoder_sha256": encoder.fingerprint, "passages": content}
+        made_from = config.sections("encoder") | facts
         if (old := shard_settings(shard)) is None:
             with torch.autocast(processes.device.type, torch.bfloat16, enabled=settings.autocast):
                 texts = [one.plain for one in part]

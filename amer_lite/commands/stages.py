@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
 from amer_lite.commands.config import Config
-from amer_lite.storage import load_bundle, save_bundle, write_text
+from amer_lite.storage import digest_of, load_bundle, save_bundle, write_text
 
 Stage = Literal["embed", "train", "retrieve"]
 _KIND = "amer-lite/stage-1"
@@ -47,9 +46,8 @@ def require(config: Config, stage: Stage, **facts: Any) -> None:
 
 def place(config: Config, name: str, made_from: Any) -> Path:
     """Of a file that is made once, and anew from anything else than what it was ``made_from``."""
-    key = sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:12]
     stem, suffix = name.split(".", 1)
-    return Path(config.folder) / "data" / f"{stem}-{key}.{suffix}"
+    return Path(config.folder) / "data" / f"{stem}-{digest_of(made_from)[:12]}.{suffix}"
 
 
 def kept(config: Config, name: str, made_from: Any, make: Callable[[], Any]) -> Any:

@@ -9,13 +9,10 @@ import gzip
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from importlib import import_module
 from inspect import signature
 from itertools import chain
-from json import dumps
 from pathlib import Path
-from typing import Any
 
 from amer_lite.commands import stages
 from amer_lite.commands.config import Config, Data
@@ -25,8 +22,7 @@ from amer_lite.datasets.cleaning import Answers, mentions
 from amer_lite.datasets.files import Document, Query, by_split, read_records
 from amer_lite.datasets.splits import normalise_text, split
 from amer_lite.datasets.types import Dataset
-from amer_lite.storage import atomic_path
-from amer_lite.storage import sha256 as file_digest
+from amer_lite.storage import atomic_path, digest_of, sha256
 
 SAMPLE = 100_000  # passages that are no golds, for the audit
 Rankings = Mapping[str, Sequence[str]]  # passages by question
@@ -87,9 +83,8 @@ def load(config: Config) -> Task:
     else:
         dataset = _own(data)
     if not data.queries:
-        digest = _digest(
-            [dict(dataset.corpus), {k: list(map(vars, v)) for k, v in dataset.splits.items()}]
-        )
+        examples = {name: [*map(vars, part)] for name, part in dataset.splits.items()}
+        digest = digest_of([dict(dataset.corpus), examples])
     if "dev" not in dataset.splits and "train" in dataset.splits:  # like questions stay together
         splits = {**dataset.splits, **split(dataset.splits["train"], DEV, data.seed)}
         dataset = Dataset(dataset.name, dataset.corpus, splits, dataset.source)
@@ -99,11 +94,7 @@ def load(config: Config) -> Task:
 def contents(data: Data) -> str:
     """Digest of the files of the data, and of how they are read."""
     files = [*data.files(), *(data.passages() if data.corpus else ())]
-    return _digest([data.model_dump(mode="json"), *map(file_digest, files)])
-
-
-def _digest(content: Any) -> str:
-    return sha256(dumps(content, sort_keys=True).encode()).hexdigest()
+    return digest_of([data.model_dump(mode="json"), *map(sha256, files)])
 
 
 def _own(data: Data) -> Dataset:

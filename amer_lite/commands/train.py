@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from amer_lite.encoders import prompt
 from amer_lite.encoders.hub import tokenizer_rules
 from amer_lite.model.language_model import LoRA
 from amer_lite.search.shards import ShardIndex
+from amer_lite.storage import digest_of
 
 
 def train(config: Config) -> str:
@@ -75,14 +75,13 @@ def reader(config: Config) -> tuple[Callable[[Sequence[str]], Prefix], str]:
     its text is that of the first run in the folder.
     """
     lm, states, tokenizer = config.lm, config.states, prompt.open_tokenizer(config.lm.source)
-    rules = sha256(repr(tokenizer_rules(tokenizer)).encode()).hexdigest()
+    rules = digest_of(tokenizer_rules(tokenizer))
     text = lm.prompt
     if lm.chat:
         made_from, make = [lm.prompt, rules], partial(prompt.with_chat_template, tokenizer, text)
         text = stages.kept(config, "prompt", made_from, make)
     if states is None:
-        identity = sha256(f"{text} {rules}".encode()).hexdigest()
-        return lambda queries: prompt.prompt_ids(tokenizer, text, queries), identity
+        return lambda queries: prompt.prompt_ids(tokenizer, text, queries), digest_of([text, rules])
     settings = states.model_dump(include={"layers", "last"})
     read = prompt.PromptEncoder(lm.source, prompt=text, **settings)
     return read.token_states, read.fingerprint

@@ -53,12 +53,9 @@ def encode_cached(
 
     A shard's key is the content of its texts, the ``kind`` of result and the fingerprint of the
     ``model``, so that a killed run continues where it stopped, and a changed text costs one shard.
-    ``encode`` is called with its texts and ``batch_size``; ``progress`` shows a bar while more than
-    one shard has to be encoded. A cache that cannot be read or written costs a warning, no result.
-
-    Raises:
-        ValueError: no texts, a bare str, an item that is not a str or is blank, batch_size < 1, or
-            results that are not finite.
+    ``encode`` is called with its texts and ``batch_size``. A cache that cannot be read or written
+    costs a warning, no result. ValueError: no texts, a bare str, an item that is not a str or is
+    blank, batch_size < 1, or results that are not finite.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be ≥ 1, got {batch_size}")
@@ -73,8 +70,8 @@ def encode_cached(
     parts = [list(texts[start : start + SHARD]) for start in range(0, len(texts), SHARD)]
     keys = [json.dumps([model, kind, *part]).encode() for part in parts]
     files = [folder / f"{kind}-{hashlib.sha256(key).hexdigest()}.npz" for key in keys]
-    of_texts = zip(files, map(len, parts), strict=True)
-    shards = [None if cache is False else _read(file, n) for file, n in of_texts]
+    pairs = zip(files, parts, strict=True)
+    shards = [None if cache is False else _read(file, len(part)) for file, part in pairs]
     missing = [i for i, shard in enumerate(shards) if shard is None]
     silent = not progress or len(missing) < 2
     for i in tqdm(missing, desc="encoding", unit="shard", leave=False, disable=silent):
@@ -88,8 +85,7 @@ def encode_cached(
             except OSError as error:
                 _warn(f"{folder}: results cannot be kept here ({error}); going on without")
                 cache = False
-    whole = [shard for shard in shards if shard is not None]
-    return Ragged(*(np.concatenate(arrays) for arrays in zip(*whole, strict=True)))
+    return Ragged(*map(np.concatenate, zip(*filter(None, shards), strict=True)))
 
 
 def _read(file: Path, texts: int) -> Ragged | None:

