@@ -34,10 +34,8 @@ def load(
 
     The corpus is the passages of all questions. An answer that none of its question's passages
     holds is no gold; its strings are in ``answers`` all the same. Arguments as for `qampari.load`.
-
-    Raises:
-        ValueError: bad arguments, a record of another format or without short answers (ELI5), or a
-            passage id with two texts.
+    ValueError: bad arguments, a record of another format or without short answers (ELI5), or a
+    passage id with two texts.
     """
     paths = by_split(files)
     texts: dict[str, str] = {}

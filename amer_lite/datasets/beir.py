@@ -45,12 +45,9 @@ def load(folder: str | Path) -> Dataset:
 
     The golds of a query are the documents that are judged above 0, each an answer of its own. A
     title opens the text of its document. Left out, and counted in ``source``, are documents without
-    a text and judged queries without a gold.
-
-    Raises:
-        FileNotFoundError: a file is missing.
-        ValueError: a record of another format, an id that is unknown or stands twice, a document
-            with two judgements that differ.
+    a text and judged queries without a gold. FileNotFoundError: a file is missing. ValueError: a
+    record of another format, an id that is unknown or stands twice, a document with two judgements
+    that differ.
     """
     folder = Path(folder)
     corpus = {one.id: one.full for one in documents(_files(folder, "corpus")[0], _Document)}

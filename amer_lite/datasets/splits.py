@@ -103,10 +103,8 @@ def split(
     The groups are shuffled; each goes to the split that is furthest below its share, but one of
     several examples and more than ``largest`` times the smallest split to the first: else a large
     family can be most of a test. Who goes where does not depend on the order of the examples.
-
-    Raises:
-        KeyError: an example without a family, where ``families`` are given.
-        ValueError: no examples, bad fractions, or too few groups to give every split one.
+    KeyError: an example without a family, where ``families`` are given. ValueError: no examples,
+    bad fractions, or too few groups to give every split one.
     """
     if not examples:
         raise ValueError("split: no examples")

@@ -79,10 +79,8 @@ class FaissIndex:
         """Append vectors (n ≥ 1, dim); everything is checked before anything is stored.
 
         The first to be added train an index of clusters or codes: let them be many and typical.
-
-        Raises:
-            ValueError: what :func:`~amer_lite.search.index.comparable` refuses; not n different new
-                non-empty ids; too few vectors to train on.
+        ValueError: what :func:`~amer_lite.search.index.comparable` refuses; not n different new
+        non-empty ids; too few vectors to train on.
         """
         vectors = comparable(vectors, self, "vectors")
         ids = checked_ids(ids, len(vectors), "add")
@@ -99,10 +97,8 @@ class FaissIndex:
     def search(self, queries: Vectors, k: int) -> Hits:
         """The k best rows for each of the queries (N ≥ 1, dim), where there are so many.
 
-        IVF and HNSW may find fewer than there are: −1 and −inf stand at the end.
-
-        Raises:
-            ValueError: an empty index, k < 1, queries that cannot be compared.
+        IVF and HNSW may find fewer than there are: −1 and −inf stand at the end. ValueError: an
+        empty index, k < 1, queries that cannot be compared.
         """
         if not self._ids:
             raise ValueError("search: the index is empty; add vectors first")
@@ -141,10 +137,9 @@ class FaissIndex:
     def load(cls, folder: str | Path) -> FaissIndex:
         """Read what :meth:`save` wrote.
 
-        Raises:
-            FileNotFoundError: no saved index in ``folder``, or part of it is missing.
-            ValueError: another kind of bundle, a wrong checksum, unknown settings, or another
-                dimension or number of vectors than they say.
+        FileNotFoundError: no saved index in ``folder``, or part of it is missing. ValueError:
+        another kind of bundle, a wrong checksum, unknown settings, or another dimension or number
+        of vectors than they say.
         """
         return load_bundle(folder, _BUNDLE, cls._opened)
 

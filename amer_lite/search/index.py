@@ -76,10 +76,8 @@ def comparable(vectors: Vectors, index: VectorIndex, what: str) -> Vectors:
     """Vectors (n ≥ 1, dim) as ``index`` compares them: float32, under cosine L2-normalised.
 
     Those within 1e-6 of unit length stay as they are; the caller's array is never changed.
-
-    Raises:
-        ValueError: ``what`` has another shape, holds NaN or infinity; under cosine a vector of no
-            length, else one so long (above 1e18) that inner products leave float32.
+    ValueError: ``what`` has another shape, holds NaN or infinity; under cosine a vector of no
+    length, else one so long (above 1e18) that inner products leave float32.
     """
     vectors, cosine = np.asarray(vectors), index.metric == "cosine"
     fits = vectors.ndim == 2 and vectors.shape[1] == index.dim and len(vectors)

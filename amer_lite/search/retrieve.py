@@ -87,8 +87,7 @@ def retrieve(
 def as_run(merged: Merged, index: VectorIndex, examples: Sequence[Example]) -> Run:
     """Merged rows as document ids per query id, empty places dropped.
 
-    Raises:
-        ValueError: not one ranking per example, in their order, or two examples of one id.
+    ValueError: not one ranking per example, in their order, or two examples of one id.
     """
     rankings = {
         example.id: [index.ids[row] for row in rows if row >= 0]

@@ -28,11 +28,9 @@ def write_shard(
 ) -> None:
     """Write a shard of n ids and their L2-normalised vectors (n, dim), float32 or float16.
 
-    ``settings``, what it was made from, are given back by :func:`shard_settings`.
-
-    Raises:
-        ValueError: vectors of another shape or type, or not within 0.01 of unit length; not n
-            different non-empty ids; one with a NUL or half a surrogate pair.
+    ``settings``, what it was made from, are given back by :func:`shard_settings`. ValueError:
+    vectors of another shape or type, or not within 0.01 of unit length; not n different non-empty
+    ids; one with a NUL or half a surrogate pair.
     """
     if vectors.ndim != 2 or not vectors.size or vectors.dtype not in (np.float16, np.float32):
         raise ValueError(f"{folder}: no halves or floats (n, dim): {vectors.dtype} {vectors.shape}")
