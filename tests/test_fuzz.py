@@ -44,7 +44,7 @@ from amer_lite.evaluation.evaluator import evaluator
 from amer_lite.model.language_model import LoRA
 from amer_lite.model.pointer import Pointer
 from amer_lite.search import merge
-from amer_lite.search.index import ann_recall, search_sets
+from amer_lite.search.index import search_sets
 from amer_lite.search.retrieve import search_and_merge
 from amer_lite.search.shards import ShardIndex, write_shard
 from amer_lite.storage import load_bundle, save_bundle
@@ -150,7 +150,6 @@ def table(folder: Path) -> dict[str, Row]:
         "shards.vectors": (shards.vectors, {"rows": np.arange(3)}),
         "shards.rows": (shards.rows, {"ids": ["ad1", "bd2"]}),
         "search_sets": (search_sets, {"index": index, "vectors": unit(3, 2, 4), "k": 3}),
-        "ann_recall": (ann_recall, {"index": index, "exact": index, "queries": documents, "k": 3}),
         "round_robin": (merge.round_robin, {"rows": rows, "k": 3}),
         "max_score": (merge.max_score, {"scores": scores, "rows": rows, "k": 3}),
         "rrf": (merge.rrf, {"rows": rows, "k": 3, "c": 60}),

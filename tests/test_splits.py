@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -158,6 +160,14 @@ def test_bad_examples_and_fractions(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         split(examples, fractions)
+
+
+@pytest.mark.parametrize(
+    "odd", [{"seed": -1}, {"seed": None}, {"seed": 0.5}, {"largest": math.nan}]
+)
+def test_bad_settings(odd: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="need int seed >= 0 and largest > 0"):
+        split(_words(10), **odd)
 
 
 # --- the audit ------------------------------------------------------------------------------------

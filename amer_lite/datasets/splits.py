@@ -15,6 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import cache, partial
+from numbers import Integral
 
 import numpy as np
 
@@ -111,6 +112,8 @@ def split(
     shares = fractions.values()
     if min(shares, default=0) <= 0 or not math.isclose(sum(shares), 1, abs_tol=1e-9):
         raise ValueError(f"split: fractions must be positive and sum to 1, got {dict(fractions)}")
+    if not isinstance(seed, Integral) or seed < 0 or not largest > 0:
+        raise ValueError(f"split: need int seed >= 0 and largest > 0, got {seed!r} and {largest!r}")
     members: dict[Hashable, list[int]] = defaultdict(list)
     for i, label in enumerate(groups(examples, families)):
         members[label].append(i)
