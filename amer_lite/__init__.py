@@ -11,7 +11,8 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from amer_lite.datasets.types import Dataset, Example, Run
     from amer_lite.encoders.sentence import SentenceEncoder
     from amer_lite.evaluation.evaluator import evaluator
-    from amer_lite.model.amer import AMER, AMERConfig
+    from amer_lite.model.amer import AMER
+    from amer_lite.model.config import AMERConfig
     from amer_lite.model.decoder import DecoderConfig
     from amer_lite.model.prefix import Prefix
     from amer_lite.search.faiss import FaissIndex
@@ -27,7 +28,8 @@ _ROOMS = {
     "datasets.types": ["Dataset", "Example", "Run"],
     "encoders.sentence": ["SentenceEncoder"],
     "evaluation.evaluator": ["evaluator"],
-    "model.amer": ["AMER", "AMERConfig"],
+    "model.amer": ["AMER"],
+    "model.config": ["AMERConfig"],
     "model.decoder": ["DecoderConfig"],
     "model.prefix": ["Prefix"],
     "search.faiss": ["FaissIndex"],

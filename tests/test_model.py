@@ -223,7 +223,7 @@ def test_broken_checkpoints_are_refused(tmp_path: Path) -> None:
         ({"config": config | {"warp": 9}}, "warp"),
         ({"config": config | {"dim": 13}}, "size mismatch"),
         ({"config": config | {"decoder": config["decoder"] | {"depth": 1}}}, r"decoder\.depth"),
-        ({"config": {"dim": 12, "lm": {"model_type": "gpt2", "n_head": 0}}}, "not a model"),
+        ({"config": {"dim": 12, "lm": {"model_type": "gpt2", "n_head": 0}}}, "not a sound"),
         ({"kind": "something else"}, "holds 'something else', expected 'amer-lite/model-1'"),
     ]
     for changes, message in foreign:

@@ -8,7 +8,7 @@ same loop over one key-value cache: the prefix is encoded once, a further vector
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from pydantic import StrictBool
-from pydantic.dataclasses import dataclass
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from amer_lite.model.checks import check_finite
-from amer_lite.model.decoder import Decoder, DecoderConfig
+from amer_lite.model.config import AMERConfig
+from amer_lite.model.decoder import Decoder
 from amer_lite.model.language_model import (
     LanguageModel,
     LoRA,
@@ -31,7 +30,7 @@ from amer_lite.model.language_model import (
     build,
     evaluating,
 )
-from amer_lite.model.numbers import CONFIG, Count, positive
+from amer_lite.model.numbers import positive
 from amer_lite.model.pointer import Pointer
 from amer_lite.model.prefix import Feedback, Prefix, check_golds, feeding, in_turn
 from amer_lite.model.weights import frozen_digest, restore, snapshot
@@ -41,38 +40,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _KIND = "amer-lite/model-1"
-
-
-@dataclass(frozen=True, config=CONFIG)
-class AMERConfig:
-    """What an :class:`AMER` is made of; exactly one of ``decoder`` and ``lm`` is given.
-
-    Attributes:
-        dim: dimension d of the document space.
-        decoder: sizes of our own decoder over frozen token states.
-        lm: a Hugging Face configuration as a dict (``config.to_dict()``) with its ``model_type``.
-        pointer: every vector starts from a place in the query itself, for decoders over states of
-            the document encoder; see :class:`amer_lite.model.pointer.Pointer`.
-        lora: adapters on a pretrained ``lm``, whose own weights are frozen and are not saved.
-        normalize: emit L2-normalised vectors. Switch off only for unnormalised document spaces.
-        weighted: learn how much of the answer each vector stands for; see :class:`Emission`.
-    """
-
-    dim: Count
-    decoder: DecoderConfig | None = None
-    lm: Mapping[str, Any] | None = None
-    pointer: StrictBool = False
-    lora: LoRA | None = None
-    normalize: StrictBool = True
-    weighted: StrictBool = False
-
-    def __post_init__(self) -> None:
-        if (self.decoder is None) == (self.lm is None):
-            raise ValueError("give either decoder or lm, not both and not neither")
-        if self.pointer and (self.decoder is None or self.decoder.state_dim < self.dim):
-            raise ValueError(f"pointer: needs a decoder with state_dim ≥ dim={self.dim}")
-        if self.lora is not None and self.lm is None:
-            raise ValueError("lora: adapters need an lm")
 
 
 class Emission(NamedTuple):
@@ -205,7 +172,8 @@ class AMER(nn.Module):
             raise ValueError("rollout: give m, or golds (B, n, d)")
         if check:
             m = self.check(prefix, m)
-        embeds, mask = self._embed_prefix(prefix)
+        values, mask = prefix.to_the_right(self.input_projection.weight.device)
+        embeds = self.backbone.embed(values)
         if golds is not None and gold_mask is not None:
             golds, gold_mask = golds.to(mask.device, torch.float32), gold_mask.to(mask.device)
         emit = self._emitter(prefix)
@@ -234,10 +202,9 @@ class AMER(nn.Module):
 
     @torch.no_grad()
     def generate_weighted(self, prefix: Prefix, m: int, *, batch_size: int = 256) -> Emission:
-        """:meth:`emit` with predicted feedback, for inference: without gradients and dropout.
+        """:meth:`emit` with predicted feedback, in batches, without gradients and dropout.
 
-        The queries go through in batches of ``batch_size``. ValueError also for vectors that are
-        not finite, as those of damaged weights.
+        ValueError also for vectors that are not finite, as those of damaged weights.
         """
         m = self.check(prefix, m)
         rows = torch.arange(len(prefix.mask)).split(positive("batch_size", batch_size))
@@ -279,53 +246,34 @@ class AMER(nn.Module):
     def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> AMER:
         """Read what :meth:`save` wrote; the base of adapters is opened by its name.
 
-        Raises:
-            FileNotFoundError: nothing saved there, or the base is not to be had.
-            ValueError: a foreign or corrupt file, weights that do not fit, or a base with other
-                weights than those that the adapters were trained on.
+        FileNotFoundError: nothing saved there, or the base is not to be had. ValueError: a foreign
+        or corrupt file, or other weights of the base than the adapters were trained on.
         """
-        saved, weights = load_bundle(
-            folder, _KIND, lambda saved, files: (saved, load_file(files["weights.safetensors"]))
-        )
-        try:
-            digest = saved.pop("base_sha256", None)
-            config = AMERConfig(**saved)
-            if config.lora is None:
-                model = cls(config).to(weights["output_projection.weight"].dtype)
-                model.load_state_dict(weights)
-            else:
-                from amer_lite.encoders.prompt import open_lm
+        return load_bundle(folder, _KIND, cls._opened).to(device)
 
-                lm, _ = open_lm(config.lora.base)
-                model = cls.from_lm(lm, config.dim, lora=config.lora, normalize=config.normalize)
-                restore(model, weights)
-                if frozen_digest(model) != digest:
-                    base = config.lora.base
-                    raise ValueError(f"trained on other weights of {base!r} than are here")
-        except FileNotFoundError:
-            raise
-        except Exception as error:  # whatever a foreign config makes torch or transformers raise
-            raise ValueError(f"{folder}: not a model this version can load: {error}") from error
-        return model.to(device)
+    @classmethod
+    def _opened(cls, saved: dict[str, Any], files: dict[str, Path]) -> AMER:
+        digest, weights = saved.pop("base_sha256", None), load_file(files["weights.safetensors"])
+        config = AMERConfig(**saved)
+        if config.lora is None:
+            model = cls(config).to(weights["output_projection.weight"].dtype)
+            model.load_state_dict(weights)
+            return model
+        from amer_lite.encoders.prompt import open_lm
+
+        options = {"normalize": config.normalize, "weighted": config.weighted}
+        lm, _ = open_lm(config.lora.base)
+        model = cls.from_lm(lm, config.dim, lora=config.lora, **options)
+        restore(model, weights)
+        if frozen_digest(model) != digest:
+            raise ValueError(f"trained on other weights of {config.lora.base!r} than are here")
+        return model
 
     def _read(self, vectors: Tensor) -> Tensor:
         return self.input_projection(vectors.to(self.input_projection.weight.dtype))
 
-    def _embed_prefix(self, prefix: Prefix) -> tuple[Tensor, Tensor]:
-        """Embeddings (B, L, width) and mask (B, L), every row moved to end at the last column."""
-        device = self.input_projection.weight.device
-        values, mask = prefix.values.to(device), prefix.mask.to(device)
-        # Whatever stands in the padding must reach neither a softmax nor an embedding table.
-        values = values.masked_fill(~mask[..., None] if values.ndim == 3 else ~mask, 0)
-        order = mask.long().argsort(dim=1, stable=True)  # padding first, tokens in their order
-        rows = torch.arange(len(mask), device=device)[:, None]
-        return self.backbone.embed(values[rows, order]), mask[rows, order]
-
     def _emitter(self, prefix: Prefix) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
-        """Hidden state (B, width) → vector (B, d), logit of its weight (B,).
-
-        It remembers where the pointer has looked.
-        """
+        """Hidden state (B, width) → vector (B, d), logit of its weight (B,), with a memory."""
         weight = self.output_projection.weight
         mask = prefix.mask.to(weight.device)
         if self.pointer is not None:

@@ -37,6 +37,17 @@ class Prefix(NamedTuple):
         # One gather: a long sequence elsewhere in the batch must not make the copy long.
         return Prefix(self.values[index[:, None], columns], mask[:, columns])
 
+    def to_the_right(self, device: torch.device) -> Prefix:
+        """The same with every sequence at the right end, and zeros before it.
+
+        Whatever stands in the padding must reach neither a softmax nor an embedding table.
+        """
+        values, mask = self.values.to(device), self.mask.to(device)
+        values = values.masked_fill(~mask[..., None] if values.ndim == 3 else ~mask, 0)
+        order = mask.long().argsort(dim=1, stable=True)  # padding first, tokens in their order
+        rows = torch.arange(len(mask), device=device)[:, None]
+        return Prefix(values[rows, order], mask[rows, order])
+
     def check(self) -> None:
         """Raise ValueError unless every row has a token and all states are finite."""
         check_shape("prefix.mask", self.mask, ("B", "L"), torch.bool)

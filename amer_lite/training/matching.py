@@ -1,8 +1,7 @@
 """Which emitted vector answers for which gold document, and the losses that follow.
 
 A gold *set* has no order: a *pairing* decides from similarities alone, without gradients, which
-vector stands for which gold, and returns indices. The losses gather the pairs once and make a
-single ``cross_entropy`` or ``mse_loss`` call; nothing differentiable loops over examples.
+vector stands for which gold, and returns indices. The losses gather the pairs once: nothing loops.
 """
 
 from __future__ import annotations
@@ -43,8 +42,7 @@ def match(similarity: Tensor, gold_mask: Tensor | None = None) -> Pairs:
         similarity: (B, m, n) float, vector i of an example against its gold j; no gradient flows.
         gold_mask: (B, n) bool, True where a gold is real; None if all are.
 
-    Raises:
-        ValueError: wrong shapes, an example without golds, NaN or infinite similarities.
+    ValueError: wrong shapes, an example without golds, NaN or infinite similarities.
     """
     mask = _mask(similarity, gold_mask)
     scores = similarity.detach().double().cpu().numpy()  # one transfer for the whole batch
@@ -124,9 +122,8 @@ def set_info_nce(
         vectors: (B, m, d) float, usually L2-normalised.
         golds: (B, n, d) float document embeddings, padded where ``gold_mask`` is False.
         gold_mask: (B, n) bool; None if all are real.
-        pairing: ``hungarian`` (the paper), ``complete`` (the same, and every vector to spare with
-            its best gold), ``coverage`` (each gold by its best vector) or ``ordered`` (gold i by
-            vector i). None is ``coverage`` for m = 1, ``hungarian`` otherwise.
+        pairing: ``hungarian`` (the paper; :func:`match`), :func:`complete`, :func:`coverage` or
+            :func:`ordered`; None: that of :func:`usual_pairing`.
         masked: leave the *other* golds of the same example out of the denominator. The paper keeps
             them (False); its authors added the masked form later.
         gold_ids: (B, n) int64 document ids ≥ 0, distinct within an example.
@@ -135,18 +132,16 @@ def set_info_nce(
         temperature: > 0.
         check: look at values, not at shapes alone; see :meth:`amer_lite.model.amer.AMER.rollout`.
 
-    Raises:
-        ValueError: wrong shapes, an empty gold set, non-finite values (rows are named), ids without
-            their partner, or nothing to contrast with.
+    ValueError: wrong shapes, an empty gold set, non-finite values (rows are named), ids without
+    their partner, or nothing to contrast with.
 
     Source: arXiv 2511.02770, section 3; InfoNCE of arXiv 1807.03748.
     """
     mask = _check_sets(vectors, golds, gold_mask, values=check)
-    _check_temperature(temperature)
     similarity = torch.einsum("bmd,bnd->bmn", vectors.detach(), golds.detach())
     pairs = _pair(pairing, similarity, mask)
-    documents, column = _candidates(golds, mask, gold_ids, negatives, negative_ids, check)
-    _check_contrast(len(documents), column, masked)
+    extra = {"gold_ids": gold_ids, "negatives": negatives, "negative_ids": negative_ids}
+    documents, column = _candidates(golds, mask, masked, temperature, check, **extra)
     rows = vectors[pairs.example, pairs.vector] / temperature  # (P, d): cheaper than on (P, C)
     logits = rows @ documents.T
     target = column[pairs.example, pairs.gold]
@@ -162,9 +157,7 @@ def single_info_nce(
 ) -> Tensor:
     """The classic contrastive loss of a single-vector retriever, averaged over all golds.
 
-    Args:
-        vectors: (B, d) float, one a query; ``golds`` and ``gold_mask`` as for :func:`set_info_nce`.
-        **options: of :func:`set_info_nce`, but ``pairing``.
+    ``vectors`` are (B, d) float; all else is as in :func:`set_info_nce`, but for ``pairing``.
     """
     check_shape("vectors", vectors, ("B", "d"))
     return set_info_nce(vectors[:, None], golds, gold_mask, pairing="coverage", **options)
@@ -177,22 +170,19 @@ def mixture_info_nce(
     gold_mask: Tensor | None = None,
     *,
     masked: bool = False,
-    gold_ids: Tensor | None = None,
-    negatives: Tensor | None = None,
-    negative_ids: Tensor | None = None,
     temperature: float = 0.05,
     check: bool = True,
+    **extra: Tensor | None,
 ) -> Tensor:
     """Mean over golds of −log Σ_i w_i softmax_i(gold): the likelihood of a mixture of softmaxes.
 
-    No pairing: every vector answers for every gold by its share of the mixture, and the gradient
-    shares it out as an EM step does. It is what :func:`amer_lite.search.merge.mixture` ranks by.
-    Equal to :func:`single_info_nce` for m = 1.
+    No pairing: every vector answers for every gold by its share of the mixture, as
+    :func:`amer_lite.search.merge.mixture` ranks. Equal to :func:`single_info_nce` for m = 1.
 
     Args:
         log_weights: (B, m) float, see :class:`amer_lite.model.amer.Emission`.
-        vectors, golds, gold_mask, masked, gold_ids, negatives, negative_ids, temperature, check:
-            of :func:`set_info_nce`, and so are the errors.
+        **extra: ``gold_ids``, ``negatives``, ``negative_ids``; these, all other arguments and
+            the errors are those of :func:`set_info_nce`.
 
     Source: arXiv 1711.03953, over documents instead of words.
     """
@@ -201,16 +191,13 @@ def mixture_info_nce(
     if check:
         whole = log_weights.logsumexp(1).abs() < 1e-2
         check_rows(whole, "log_weights: the weights of a query do not sum to one")
-    _check_temperature(temperature)
-    documents, column = _candidates(golds, mask, gold_ids, negatives, negative_ids, check)
-    _check_contrast(len(documents), column, masked)
+    documents, column = _candidates(golds, mask, masked, temperature, check, **extra)
     logits = torch.einsum("bmd,cd->bmc", vectors / temperature, documents)
     target = column.clamp(min=0)[:, None].expand(-1, logits.shape[1], -1)  # (B, m, n)
     of_golds = logits.gather(2, target)
     if masked:  # of its own golds a softmax has one at a time
-        example, place = mask.nonzero(as_tuple=True)
         own = torch.zeros_like(logits[:, 0], dtype=torch.bool)
-        own[example, column[example, place]] = True
+        own[mask.nonzero(as_tuple=True)[0], column[mask]] = True
         total = logits.masked_fill(own[:, None], -torch.inf).logsumexp(2)[..., None]
         total = torch.logaddexp(total, of_golds)
     else:
@@ -242,33 +229,25 @@ def _pair(pairing: Pairing | None, similarity: Tensor, mask: Tensor) -> Pairs:
     return _PAIRINGS[pairing](similarity, mask)
 
 
-def _check_temperature(temperature: float) -> None:
-    if not 0 < temperature < torch.inf:
-        raise ValueError(f"temperature must be > 0 and finite, got {temperature}")
-
-
 def _finite(loss: Tensor, check: bool = True) -> Tensor:
     if check and not loss.isfinite():
         raise ValueError(f"loss is {loss}: too large vectors, or too low a temperature")
     return loss
 
 
-def _check_contrast(count: int, column: Tensor, masked: bool) -> None:
-    """Where nothing remains beside an example's own golds, its loss is a silent zero."""
-    most = column.shape[1] if masked else 1
-    if count <= most and (not masked or ((column >= 0).sum(1) == count).all()):
-        raise ValueError("nothing to contrast with: give negatives or a batch of several examples")
-
-
 def _candidates(
     golds: Tensor,
     mask: Tensor,
-    gold_ids: Tensor | None,
-    negatives: Tensor | None,
-    negative_ids: Tensor | None,
+    masked: bool,
+    temperature: float,
     check: bool,
+    gold_ids: Tensor | None = None,
+    negatives: Tensor | None = None,
+    negative_ids: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The distinct documents (C, d) of a batch and each gold's column (B, n), −1 = padding."""
+    if not 0 < temperature < torch.inf:
+        raise ValueError(f"temperature must be > 0 and finite, got {temperature}")
     documents = golds[mask]
     column = torch.full(mask.shape, -1, device=golds.device)
     count = len(documents)
@@ -279,23 +258,28 @@ def _candidates(
         documents = torch.cat([documents, negatives])
     if (negative_ids is None) == (negatives is not None and gold_ids is not None):
         raise ValueError("negative_ids are given if and only if negatives and gold_ids are")
+    order = torch.arange(len(documents), device=golds.device)
     if gold_ids is None:
-        column[mask] = torch.arange(count, device=golds.device)
-        return documents, column
-    check_shape("gold_ids", gold_ids, mask.shape, torch.int64, golds.device)
-    if check:
-        equal = (gold_ids[:, :, None] == gold_ids[:, None]) & mask[:, :, None] & mask[:, None]
-        once = equal.sum((1, 2)) == mask.sum(1)
-        check_rows(once, "gold_ids: a set has no copies, but a document stands twice")
-    ids = gold_ids[mask]
-    if negatives is not None and negative_ids is not None:
-        check_shape("negative_ids", negative_ids, negatives.shape[:1], torch.int64, golds.device)
-        ids = torch.cat([ids, negative_ids])
-    distinct, place = torch.unique(ids, return_inverse=True)
-    order = torch.arange(len(ids), device=ids.device)
-    first = order.new_full((len(distinct),), len(ids)).scatter_reduce(0, place, order, "amin")
-    column[mask] = place[:count]
-    return documents[first], column
+        column[mask] = order[:count]
+    else:
+        like = torch.int64, golds.device
+        check_shape("gold_ids", gold_ids, mask.shape, *like)
+        if check:
+            equal = (gold_ids[:, :, None] == gold_ids[:, None]) & mask[:, :, None] & mask[:, None]
+            once = equal.sum((1, 2)) == mask.sum(1)
+            check_rows(once, "gold_ids: a set has no copies, but a document stands twice")
+        ids = gold_ids[mask]
+        if negatives is not None and negative_ids is not None:
+            check_shape("negative_ids", negative_ids, negatives.shape[:1], *like)
+            ids = torch.cat([ids, negative_ids])
+        distinct, place = torch.unique(ids, return_inverse=True)
+        first = order.new_full((len(distinct),), len(ids)).scatter_reduce(0, place, order, "amin")
+        documents, column[mask] = documents[first], place[:count]
+    # Where nothing remains beside an example's own golds, its loss is a silent zero.
+    count, most = len(documents), column.shape[1] if masked else 1
+    if count <= most and (not masked or ((column >= 0).sum(1) == count).all()):
+        raise ValueError("nothing to contrast with: give negatives or a batch of several examples")
+    return documents, column
 
 
 def _mask(similarity: Tensor, gold_mask: Tensor | None) -> Tensor:
