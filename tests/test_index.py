@@ -231,7 +231,6 @@ def test_a_refused_addition_changes_nothing(vectors: Any, ids: Any, message: str
         (lambda: filled(10, factory="IVF20,Flat"), "training points"),
         (lambda: filled(99, factory="IVF2,Flat", search="nprobe=0").search(QUERIES, 1), "nprobe"),
         (lambda: FaissIndex(DIM).search(QUERIES, 1), "empty"),
-        (lambda: FaissIndex(DIM).save("nowhere"), "empty"),
     ],
 )
 def test_bad_settings(call: Any, message: str) -> None:

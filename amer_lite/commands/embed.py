@@ -55,10 +55,8 @@ def _write(config: Config, processes: Accelerator, folder: Path) -> str:
             write_shard(shard, vectors, [passage.id for passage in part], made_from)
             written += 1
         elif changed := stages.differences(old, made_from):
-            raise ValueError(
-                f"{shard}: a shard of other passages or another encoder: {'; '.join(changed)}. "
-                f"Remove {folder}, or give the new config a folder of its own"
-            )
+            said = f"a shard of other passages or another encoder: {'; '.join(changed)}"
+            raise ValueError(f"{shard}: {said}. Remove {folder}, or take a folder of its own")
     processes.wait_for_everyone()
     if not names:
         raise ValueError("data: no passages to embed; the corpus is empty")

@@ -36,8 +36,8 @@ def measure(
     """One record per measure and depth: value and interval, difference and p ``against`` another.
 
     A run is a ``.trec`` file with its ``.qrels`` beside it, each also as ``.gz``; both must be over
-    the same questions with the same golds.
-    MRecall is compared by the exact McNemar test, all else by sign flips.
+    the same questions with the same golds. MRecall is compared by the exact McNemar test, all else
+    by sign flips.
     """
     asked, found = _read(run)
     if against is not None:
@@ -47,10 +47,8 @@ def measure(
             for some in (asked, theirs)
         )
         if odd := sorted(q for q in ours.keys() | other.keys() if ours.get(q) != other.get(q)):
-            raise ValueError(
-                f"{against}: not the same questions with the same golds: {len(odd)} differ, such "
-                f"as {odd[0]!r}; compare runs over one split of one data set"
-            )
+            said = f"not the same questions with the same golds: {len(odd)} differ"
+            raise ValueError(f"{against}: {said}, such as {odd[0]!r}; compare runs over one split")
     records = []
     for name, k in product(settings.metrics, settings.at):
         metric, times = getattr(metrics, name), settings.resamples

@@ -38,10 +38,8 @@ def require(config: Config, stage: Stage, **facts: Any) -> None:
     old = noted(config.folder, stage)
     changed = differences(old["settings"], config.sections(*_SECTIONS[stage]))
     if changed := changed + differences({name: old["facts"].get(name) for name in facts}, facts):
-        raise ValueError(
-            f"{config.folder}: `{stage}` was run with other settings: {'; '.join(changed)}. Put "
-            f"them back, or give the new ones a folder of their own and run `{stage}` there"
-        )
+        said = f"`{stage}` was run with other settings: {'; '.join(changed)}"
+        raise ValueError(f"{config.folder}: {said}. Put them back, or take a folder of their own")
 
 
 def place(config: Config, name: str, made_from: Any) -> Path:

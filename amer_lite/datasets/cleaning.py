@@ -48,7 +48,8 @@ def clean(
     """Repair ``questions`` and make the data set.
 
     The corpus holds ``passages`` and the golds of the questions that were kept, sorted by id. The
-    documents of dropped questions go: they would answer kept ones without being golds.
+    documents of dropped questions go: they would answer kept ones without being golds. ValueError:
+    bad sizes, a question id that stands twice, or a split that is left empty.
 
     Args:
         questions: by split; under the name ``""`` they are shared out by `splits.split`.
@@ -61,9 +62,6 @@ def clean(
         with a report of ``repairs``, what `separate` found, ``repeated_golds`` (a document as two
         golds), ``repeated_answers`` (of the same strings), ``white_space_golds`` and ``…_others``,
         made plain (a difference between the two would have told golds from the rest).
-
-    Raises:
-        ValueError: bad sizes, a question id that stands twice, or a split that is left empty.
     """
     least, most = sizes
     if not 1 <= least <= most:
@@ -120,13 +118,12 @@ def separate(splits: Mapping[str, Sequence[Example]]) -> tuple[dict[str, list[Ex
     placed = [(name, example) for name in order for example in splits[name]]
     labels = groups([example for _, example in placed])
     last = {label: name for label, (name, _) in zip(labels, placed, strict=True)}
-    first: dict[tuple[Hashable, str], Example] = {}
-    for label, (name, example) in zip(labels, placed, strict=True):
-        first.setdefault((label, name), example)
+    labelled = [*zip(labels, placed, strict=True)]
+    first = {(label, name): example for label, (name, example) in reversed(labelled)}
     kept: dict[str, list[Example]] = {name: [] for name in splits}
     cases: Cases = {"repeated_questions": [], "leaked_questions": []}
     seen: dict[Hashable, Example] = {}
-    for label, (name, example) in zip(labels, placed, strict=True):
+    for label, (name, example) in labelled:
         key = (normalise_text(example.query), frozenset(example.gold_ids))
         words = f"{name} {example.id!r} {example.query!r}"
         if name != (home := last[label]):

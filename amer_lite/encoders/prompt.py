@@ -113,9 +113,8 @@ def prompt_ids(tokenizer: Any, prompt: str, queries: Sequence[str]) -> Prefix:
 class PromptEncoder:
     """A frozen causal language model that reads each query in a prompt, with a cache.
 
-    Its states are what a :class:`~amer_lite.model.decoder.Decoder` can be trained on. A state is
-    scaled to root mean square 1 per layer, as the layer above reads it: raw states have a few
-    coordinates that are hundreds of times larger than the rest.
+    A :class:`~amer_lite.model.decoder.Decoder` can be trained on its states, scaled to root
+    mean square 1 per layer: raw ones have a few coordinates that are hundreds of times larger.
 
     Args:
         name: see :func:`open_lm`.
@@ -156,10 +155,7 @@ class PromptEncoder:
     def token_states(
         self, queries: Sequence[str], batch_size: int = 64, progress: bool = True
     ) -> Prefix:
-        """The states of the prompt's tokens, (N, L, dim) float32, L at most ``last``.
-
-        Arguments as for ``SentenceEncoder.embed``.
-        """
+        """The states of the prompt's tokens, (N, L ≤ last, dim) float32; see `SentenceEncoder`."""
         settings = batch_size, progress, self._cache, "prompt_states", self.fingerprint
         return encode_cached(queries, self._compute, *settings).padded()
 

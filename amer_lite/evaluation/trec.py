@@ -24,9 +24,8 @@ _FLOAT = r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?"
 def write_run(path: str | Path, run: Run, tag: str) -> None:
     """Write ``query Q0 document rank score tag`` lines, atomically.
 
-    TREC tools order by score and ignore the rank, so the scores are n, n - 1, …, 1: strictly
-    decreasing, and exact in single precision. Queries that rank nothing are left out, with a
-    warning: measures count what a run does not hold as zero.
+    TREC tools order by score and ignore the rank, so the scores are n, n - 1, …, 1. Queries that
+    rank nothing are left out, with a warning: measures count what a run does not hold as zero.
     """
     lines = []
     if empty := [query for query, ranking in run.rankings.items() if not ranking]:
@@ -95,10 +94,8 @@ def read_qrels(
 def _word(text: str) -> str:
     whole = text.encode(errors="ignore").decode("utf-8-sig")  # as it would be read
     if text.split() != [text] or whole != text or "\0" in text:
-        raise ValueError(
-            f"{text!r} is empty, or has white space in it or what UTF-8 files do not keep: "
-            f"TREC files cannot hold that"
-        )
+        said = "is empty, or has white space in it or what UTF-8 does not keep"
+        raise ValueError(f"{text!r} {said}: TREC files cannot hold that")
     return text
 
 

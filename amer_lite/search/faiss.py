@@ -27,10 +27,9 @@ class FaissIndex:
 
     Args:
         dim: dimension of the vectors.
-        factory: what to build, a string of ``faiss.index_factory``: "Flat" compares with every
-            vector, "IVF256,Flat" with those of the nearest of 256 clusters (√n are usual),
-            "HNSW32" walks a graph of 32 links a vector, "SQ8" and "PQ48" keep codes of one byte a
-            number and of 48 bytes a vector.
+        factory: a string of ``faiss.index_factory``: "Flat" compares with every vector,
+            "IVF256,Flat" with those of the nearest of 256 clusters (√n are usual), "HNSW32" walks a
+            graph of 32 links a vector, "SQ8" keeps a byte a number, "PQ48" 48 bytes a vector.
         metric: "cosine" or "ip" (inner product). Larger is better.
         search: options of ``faiss.ParameterSpace``, such as "nprobe=16" (clusters to search) or
             "efSearch=64,efConstruction=80" (candidates kept). faiss's own if empty: nprobe=1 and
@@ -124,8 +123,6 @@ class FaissIndex:
 
     def save(self, folder: str | Path) -> None:
         """Write settings, ids and vectors; a save that is interrupted leaves the old one whole."""
-        if not self._ids:
-            raise ValueError("save: the index is empty; add vectors first")
         settings = {"dim": self.dim, "factory": self.factory, "metric": self.metric}
         writers = {
             "ids.json": lambda path: path.write_text(json.dumps(self._ids), encoding="utf-8"),
@@ -145,13 +142,10 @@ class FaissIndex:
 
     @classmethod
     def _opened(cls, config: dict[str, Any], paths: dict[str, Path]) -> FaissIndex:
-        if odd := config.keys() ^ {"dim", "factory", "metric", "search"}:
-            raise ValueError(f"unknown or missing settings {sorted(odd)}")
-        index = cls(**config)
-        found = faiss.read_index(str(paths["index.faiss"]))
+        index, found = cls(**config), faiss.read_index(str(paths["index.faiss"]))
         names = json.loads(paths["ids.json"].read_text(encoding="utf-8"))
-        index._ids = names = checked_ids(names, found.ntotal, "ids.json")
-        index._row = {name: row for row, name in enumerate(names)}
+        index._ids = checked_ids(names, found.ntotal, "ids.json")
+        index._row = {name: row for row, name in enumerate(index._ids)}
         if found.d != index.dim:
             raise ValueError(f"vectors of dimension {found.d}, but settings of {index.dim}")
         index._engine = found

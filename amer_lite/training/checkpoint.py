@@ -80,10 +80,8 @@ def resume(
     old = saved.get("run", {})
     differ = [f"{key} {old.get(key)} → {run[key]}" for key in run if old.get(key) != run[key]]
     if differ:
-        raise ValueError(
-            f"{folder}: holds another run, which differs in {', '.join(differ)}. Build the model "
-            f"and the data as they were then, before training, or give a new folder"
-        )
+        said = f"holds another run, which differs in {', '.join(differ)}"
+        raise ValueError(f"{folder}: {said}. Build model and data as then, or give a new folder")
     try:
         restore(model, parts["current.safetensors"])
         state: dict[int, dict[str, Tensor]] = {}
