@@ -47,10 +47,7 @@ def cache_folder() -> Path:
 
 @contextmanager
 def locked(path: Path, patience: float = 600) -> Iterator[None]:
-    """Hold the lock of ``path``, which need not exist: a file beside it that goes with its holder.
-
-    OSError if another writer still holds it after ``patience`` seconds.
-    """
+    """Hold the lock of ``path``, a file beside it; OSError after ``patience`` seconds."""
     if not path.name or "\0" in str(path):
         raise ValueError(f"{str(path)!r} names nothing that can be written")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -113,10 +110,8 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         yield staged
         for path in filter(Path.is_file, staged.rglob("*")):
             _to_disk(path)
-        with suppress(OSError):  # another process was faster
+        if not folder.is_dir():  # else another process was faster
             staged.rename(folder)
-        if not folder.is_dir():
-            raise OSError(f"{folder}: could not be written; is there a file of that name?")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -415,7 +415,7 @@ def test_states_are_those_of_each_prompt_alone(tiny: Path, tmp_path: Path) -> No
 def test_states_below_the_top_are_hidden_states(
     family: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever the final norm is called; XLM has none, and no list of blocks that could be cut."""
+    """Whatever the final norm is called; XLM has none."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
     usual = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2, "vocab_size": 20}

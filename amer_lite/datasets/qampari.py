@@ -58,9 +58,8 @@ def load(
 
     Without ``passages`` the corpus is the proofs: the title of the page and the proof's text. With
     them a proof stands for the passages of its page that contain it; one that is in none stays a
-    document of its own, among ``proofs_outside`` of the report, because proofs are shorter than
-    passages, so that length would tell golds from the rest. Their ids (``pid``) are not used: the
-    same text comes under many.
+    document of its own, among ``proofs_outside`` of the report: its length tells it from passages.
+    Their ids (``pid``) are not used: the same text comes under many.
 
     Args:
         files: official JSONL files; `splits.split` shares out a single one.

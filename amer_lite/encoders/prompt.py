@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import redirect_stderr, suppress
+from contextlib import redirect_stderr
 from functools import partial
 from io import StringIO
 from pathlib import Path
@@ -146,7 +146,7 @@ class PromptEncoder:
         lm, self.tokenizer = open_lm(name, device=device)
         self._body = getattr(lm, lm.base_model_prefix, lm).requires_grad_(False)
         self.layers, self.last = tuple(layers), last
-        self.dim: int = self._shorten(str(name)) * len(self.layers)
+        self.dim: int = self._size(str(name)) * len(self.layers)
         self.prompt = with_chat_template(self.tokenizer, prompt) if chat else prompt
         settings = repr((self.prompt, self.layers, last))
         self.fingerprint = fingerprint(self._body, self.tokenizer, settings)
@@ -159,8 +159,8 @@ class PromptEncoder:
         settings = batch_size, progress, self._cache, "prompt_states", self.fingerprint
         return encode_cached(queries, self._compute, *settings).padded()
 
-    def _shorten(self, name: str) -> int:
-        """Check ``layers``, drop the blocks that they do not need, and return the hidden size."""
+    def _size(self, name: str) -> int:
+        """The hidden size; ValueError for ``layers`` that the model lacks."""
         tokens = Prefix(torch.zeros(1, 2, dtype=torch.long), torch.ones(1, 2, dtype=torch.bool))
         try:
             whole = self._hidden(tokens)
@@ -170,16 +170,6 @@ class PromptEncoder:
         depth, layers = len(whole) - 1, self.layers
         if not layers or not all(1 <= layer <= depth for layer in layers):
             raise ValueError(f"layers {list(layers)}: expected some of 1 to {depth}")
-        lists = (one for one in self._body.modules() if isinstance(one, torch.nn.ModuleList))
-        blocks = next((one for one in lists if len(one) == depth), torch.nn.ModuleList())
-        # One more than is read: a state is what enters a block, the last one may be normed after.
-        above = blocks[max(layers) + 1 :]
-        del blocks[max(layers) + 1 :]
-        with suppress(Exception):
-            short = self._hidden(tokens)
-            if all(torch.equal(short[layer], whole[layer]) for layer in layers):
-                return size
-        blocks.extend(above)  # a family in which they are needed
         return size
 
     @torch.no_grad()

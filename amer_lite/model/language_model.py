@@ -40,10 +40,8 @@ class LanguageModel(nn.Module):
         except Exception as error:  # whatever a body raises that works otherwise
             fault = f"{type(error).__name__}: {error}"
         if fault:
-            raise ValueError(
-                f"{type(body).__name__} is no causal language model that reads embeddings one "
-                f"after another with a KV cache, padded on the left: {fault}"
-            )
+            wanted = "a causal language model that reads embeddings one after another, with a cache"
+            raise ValueError(f"{type(body).__name__} is not {wanted}: {fault}")
 
     def _fault(self) -> str:
         """What is wrong, shown by five tokens and by three of them behind padding; or ""."""
@@ -81,16 +79,12 @@ class LanguageModel(nn.Module):
         if not prefix.values.is_floating_point():
             ids, known = prefix.values[prefix.mask], self.body.get_input_embeddings().num_embeddings
             if not 0 <= ids.min() <= ids.max() < known:
-                raise ValueError(
-                    f"prefix.values: token ids {ids.min()} to {ids.max()}, but the language model "
-                    f"knows {known} tokens; use its own tokenizer"
-                )
+                said = f"token ids {ids.min()} to {ids.max()}, but the model knows {known} tokens"
+                raise ValueError(f"prefix.values: {said}; use its own tokenizer")
         places = getattr(self.body.config, "max_position_embeddings", None) or math.inf
         if (length := int(prefix.mask.sum(1).max())) + m - 1 > places:
-            raise ValueError(
-                f"prefix: {length} tokens and m={m} vectors, but the language model has "
-                f"{places} positions; shorten the prompt"
-            )
+            said = f"{length} tokens and m={m} vectors, but the model has {places} positions"
+            raise ValueError(f"prefix: {said}; shorten the prompt")
 
     def embed(self, values: Tensor) -> Tensor:
         """Token ids (B, L) int64, or ready embeddings (B, L, width) float → (B, L, width)."""

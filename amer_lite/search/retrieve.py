@@ -75,8 +75,7 @@ def retrieve(
 ) -> Merged:
     """Generate m vectors for each of the B queries of ``prefix``, search with all of them, merge.
 
-    The model emits vectors in the index's space, and the shares of a ``mixture``; m = 1 makes it a
-    single-vector retriever. For the other arguments, what is returned and what is raised see
+    The model emits vectors in the index's space, and the shares of a ``mixture``. All else is as in
     :func:`search_and_merge`.
     """
     vectors, log_weights = (part.cpu().numpy() for part in model.generate_weighted(prefix, m))

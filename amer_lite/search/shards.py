@@ -67,8 +67,6 @@ def shard_settings(folder: Path) -> dict[str, Any] | None:
 class ShardIndex:
     """Exact search over shards on disk, a :class:`~amer_lite.search.index.VectorIndex`.
 
-    It does not grow: write another shard and open the folder anew.
-
     Args:
         folder: its subfolders are the shards, in the order of their names.
         device: where scores are computed.

@@ -39,9 +39,9 @@ class TrainData:
             rows = np.asarray(golds)
             fits = rows.ndim == 1 and rows.dtype.kind in "iu" and 0 <= rows.min() <= rows.max()
             if not fits or rows.max() >= count or len(np.unique(rows)) < len(rows):
+                wanted = f"at least one of {count} documents, and none twice"
                 raise ValueError(
-                    f"TrainData: query {query} has gold rows {golds}; expected at least one of "
-                    f"{count} documents, and none twice"
+                    f"TrainData: query {query} has gold rows {golds}; expected {wanted}"
                 )
         check_finite("documents", self.documents)
 

@@ -67,9 +67,8 @@ def fit(
     rank = accelerator.process_index if accelerator else 0
     processes = accelerator.num_processes if accelerator else 1
     if config.accumulate % processes:
-        raise ValueError(
-            f"fit: accumulate={config.accumulate} must be a multiple of {processes} processes"
-        )
+        said = f"must be a multiple of {processes} processes"
+        raise ValueError(f"fit: accumulate={config.accumulate} {said}")
     model.check(data.prefix, config.m)
     batches = Batches(data, config)
     model.train()
