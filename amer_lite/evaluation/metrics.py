@@ -7,11 +7,10 @@ found answer is not relevant again. When every answer has one document, Recall, 
 are those of trec_eval.
 
 Measures raise ValueError for k < 1, no examples, or a run that ranks none of their queries; a query
-that it does not rank counts as zero, with a warning. Other queries of the run are ignored, and a
-ranking shorter than k is as if filled up with irrelevant documents. Tests and intervals take arrays
-(Q,) of such values, and raise ValueError for those that are empty, not finite or of different
-lengths, and for arguments out of range. ``n`` is the number of random draws, ``level`` the coverage
-of an interval (low, high), such as 0.95.
+that it does not rank counts as zero, with a warning. Tests and intervals take arrays (Q,) of such
+values, and raise ValueError for those that are empty, not finite or of different lengths, and for
+arguments out of range. ``n`` is the number of random draws, ``level`` the coverage of an interval
+(low, high), such as 0.95.
 """
 
 from __future__ import annotations

@@ -119,16 +119,14 @@ def mixture(
 ) -> Merged:
     """Rank by probability: each list is a softmax over its own hits, a row's share is their sum.
 
-    A vector is trained as a softmax over documents, so its list says how sure it is: one clear hit
-    takes nearly all of its probability, a list without one spreads it. The weighted sum over the
-    lists is the probability of a row under their mixture, and ranking by probability finds the most
-    golds that can be expected, if the probabilities are right (Robertson 1977). Where the lists
-    differ it takes turns, the sure ones first; where they agree it votes. ``scores``: the
-    probability; ``found_by``: the list in which the row ranks best, ties to the first.
+    A vector is trained as a softmax over documents, so its list says how sure it is. The weighted
+    sum over the lists is the probability of a row under their mixture, and ranking by probability
+    finds the most golds that can be expected, if the probabilities are right (Robertson 1977).
+    Where the lists differ it takes turns, the sure ones first; where they agree it votes.
+    ``scores``: the probability; ``found_by``: the list in which the row ranks best, the first one.
 
     ``weights`` (B, m), not negative, are the shares of the lists, even if None. ``tau`` > 0 is the
-    temperature of the softmax: that of training, whose usual value is the default. → 0: each list
-    has its first row only; large: rows count by the number of their lists.
+    temperature of the softmax, by default the usual one of training.
     """
     rows = _checked_lists(rows, k)
     scores, rows = _checked_scores(scores, rows), _once(rows)
