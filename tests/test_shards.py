@@ -23,6 +23,7 @@ __all__ = ["folder"]  # a fixture
         *((np.float16, scale) for scale in (1e-3, 1, 3e3)),
         *((np.float32, scale) for scale in (1e-40, 1e-30, 300, 1e20, 1e30)),
         *((np.float64, scale) for scale in (1e-30, 1e90)),
+        (np.longdouble, 1),
     ],
 )
 def test_directions_have_no_scale(kind: Any, scale: float, folder: Path) -> None:

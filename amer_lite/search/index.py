@@ -84,7 +84,8 @@ def comparable(vectors: Vectors, index: VectorIndex, what: str) -> Vectors:
     if not fits or vectors.dtype.kind not in "fiu":
         found = f"{vectors.dtype} {vectors.shape}"
         raise ValueError(f"{what}: expected numbers (n ≥ 1, {index.dim}), got {found}")
-    lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64))
+    squares = np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64, casting="same_kind")
+    lengths = np.sqrt(squares)
     shortest, longest = (1e-100, 1e100) if cosine else (0, 1e18)
     if (wrong := ~((lengths >= shortest) & (lengths <= longest))).any():
         rows, what_else = (
@@ -93,7 +94,8 @@ def comparable(vectors: Vectors, index: VectorIndex, what: str) -> Vectors:
         )
         raise ValueError(f"{what}: rows {rows} are NaN, infinite, or {what_else}")
     if cosine and (odd := np.abs(lengths - 1) > 1e-6).any():
-        return (vectors / np.where(odd, lengths, 1)[:, None]).astype(np.float32)
+        lengths, out = np.where(odd, lengths, 1)[:, None], np.empty(vectors.shape, np.float32)
+        return np.divide(vectors, lengths, out=out, casting="same_kind")
     return np.ascontiguousarray(vectors, dtype=np.float32)
 
 
