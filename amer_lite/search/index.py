@@ -88,11 +88,8 @@ def comparable(vectors: Vectors, index: VectorIndex, what: str) -> Vectors:
     lengths = np.sqrt(squares)
     shortest, longest = (1e-100, 1e100) if cosine else (0, 1e18)
     if (wrong := ~((lengths >= shortest) & (lengths <= longest))).any():
-        rows, what_else = (
-            np.flatnonzero(wrong)[:5].tolist(),
-            "zero" if cosine else "longer than 1e18",
-        )
-        raise ValueError(f"{what}: rows {rows} are NaN, infinite, or {what_else}")
+        rows, limit = np.flatnonzero(wrong)[:5].tolist(), "zero" if cosine else "longer than 1e18"
+        raise ValueError(f"{what}: rows {rows} are NaN, infinite, or {limit}")
     if cosine and (odd := np.abs(lengths - 1) > 1e-6).any():
         lengths, out = np.where(odd, lengths, 1)[:, None], np.empty(vectors.shape, np.float32)
         return np.divide(vectors, lengths, out=out, casting="same_kind")
