@@ -22,10 +22,11 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny_lm(tmp_path_factory.mktemp("base"))
 
 
-def build(base: Path, **settings: Any) -> tuple[AMER, Prefix]:
+def build(base: Path, weighted: bool = False, **settings: Any) -> tuple[AMER, Prefix]:
     lm, tokenizer = open_lm(base)
     torch.manual_seed(0)
-    model = AMER.from_lm(lm, dim=8, lora=LoRA(str(base), rank=4, **settings))
+    lora = LoRA(str(base), rank=4, **settings)
+    model = AMER.from_lm(lm, dim=8, lora=lora, weighted=weighted)
     return model, prompt_ids(tokenizer, "the noun {query} :", WORDS[1:9])
 
 
@@ -68,7 +69,7 @@ def test_an_adapted_layer_is_the_formula(base: Path) -> None:
 
 
 def test_a_saved_model_is_small_and_comes_back(base: Path, tmp_path: Path) -> None:
-    model, prefix = build(base, targets=("q_proj", "down_proj"))
+    model, prefix = build(base, weighted=True, targets=("q_proj", "down_proj"))
     train(model, prefix, [0.0, 0.0])
     model.save(tmp_path)
     (saved,) = tmp_path.glob("*.safetensors")

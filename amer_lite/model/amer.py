@@ -261,9 +261,7 @@ class AMER(nn.Module):
             return model
         from amer_lite.encoders.prompt import open_lm
 
-        options = {"normalize": config.normalize, "weighted": config.weighted}
-        lm, _ = open_lm(config.lora.base)
-        model = cls.from_lm(lm, config.dim, lora=config.lora, **options)
+        model = cls(config, body_of(open_lm(config.lora.base)[0]))
         restore(model, weights)
         if frozen_digest(model) != digest:
             raise ValueError(f"trained on other weights of {config.lora.base!r} than are here")

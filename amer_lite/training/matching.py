@@ -114,9 +114,8 @@ def set_info_nce(
 ) -> Tensor:
     """InfoNCE over paired vectors and golds: mean of −log softmax(v·d / temperature) over pairs.
 
-    It is differentiable in vectors, golds and negatives. The candidates of every vector are all
-    golds of the batch and the extra negatives: with ids, each document once, however often the
-    batch holds it; without, every gold for itself.
+    The candidates of every vector are all golds of the batch and the extra negatives: with ids,
+    each document once, however often the batch holds it. All three have gradients.
 
     Args:
         vectors: (B, m, d) float, usually L2-normalised.
