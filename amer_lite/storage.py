@@ -26,6 +26,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, Field, ValidationError
 
 MANIFEST = "manifest.json"
+_LONGEST = 1 << 28  # bytes of a line: a small archive may unpack to any length
 
 
 class _File(BaseModel):
@@ -125,13 +126,16 @@ def text_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     """Numbers from 1 and lines, ends kept, of a UTF-8 text: plain or gzip, with or without mark.
 
     Read one at a time. ValueError names file and line: another encoding, a NUL character (UTF-16
-    without a mark), a damaged archive.
+    without a mark), a damaged archive, a line above 256 MiB.
     """
     number = 1
     try:
         with Path(path).open("rb") as plain:
             packed = plain.peek(2)[:2] == b"\x1f\x8b" or Path(path).suffix == ".gz"
-            for raw in gzip.GzipFile(fileobj=plain) if packed else plain:
+            file = gzip.GzipFile(fileobj=plain) if packed else plain
+            while raw := file.readline(_LONGEST + 1):
+                if len(raw) > _LONGEST:
+                    raise ValueError(f"no line of a text is longer than {_LONGEST >> 20} MiB")
                 if b"\0" in raw:
                     raise ValueError("a NUL character, as in UTF-16")
                 yield number, raw.decode("utf-8-sig")  # Windows likes to begin with a mark

@@ -466,3 +466,25 @@ def test_bad_settings_are_named(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         encoder(tiny, tmp_path, **settings).token_states(WORDS)
+
+
+def test_an_unpacked_model_is_opened_as_it_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it is unpacked again."""
+    made: list[Path] = []
+
+    def unpack(packed: Path, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        (folder / "model.safetensors").write_text("weights")
+        (folder / "sha256.json").write_text(json.dumps(prompt._digests(folder)))
+        made.append(folder)
+
+    monkeypatch.setenv("AMER_LITE_CACHE", str(tmp_path))
+    monkeypatch.setattr(prompt, "packaged", lambda *_: Path("some.gguf"))
+    monkeypatch.setattr(prompt, "_unpack", unpack)
+    folder = Path(prompt._located(prompt.DEFAULT))
+    assert prompt._located(prompt.DEFAULT) == str(folder) and len(made) == 1
+    (folder / "model.safetensors").write_text("others")
+    assert prompt._located(prompt.DEFAULT) == str(folder) and len(made) == 2
+    assert (folder / "model.safetensors").read_text() == "weights"

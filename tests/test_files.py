@@ -158,3 +158,13 @@ def test_nesting_without_end_is_refused(tmp_path: Path) -> None:
         (tmp_path / name).write_text(content + "[" * 100_000)
         with pytest.raises(ValueError, match=rf"{name}.*recursion limit"):
             list(files.read_records(tmp_path / name, files.Document))
+
+
+def test_an_array_that_unpacks_without_end_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_ARRAY", 1000)
+    packed = tmp_path / "a.json.gz"
+    packed.write_bytes(gzip.compress(b"[1,\n" + b"1,\n" * 1000))
+    with pytest.raises(ValueError, match=r"a\.json\.gz: an array of more than"):
+        list(files.read_records(packed, files.Document))

@@ -220,6 +220,10 @@ def test_a_refused_addition_changes_nothing(vectors: Any, ids: Any, message: str
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        *(
+            (lambda f=f: FaissIndex(DIM, f), "two links")
+            for f in ("HNSW1", "NSG0", "PQ4x0", "PCA0")
+        ),
         (lambda: FaissIndex(DIM, metric="l2"), "'l2' is unknown"),  # type: ignore[arg-type]
         (lambda: FaissIndex(0), "dim=0"),
         (lambda: FaissIndex("4"), "dim='4'"),  # type: ignore[arg-type]

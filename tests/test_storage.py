@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from amer_lite import storage
 from amer_lite.storage import (
     atomic_folder,
     atomic_path,
@@ -169,11 +170,13 @@ def test_text_is_read_with_a_mark_or_without_plain_or_packed(name: str, tmp_path
         (PACKED[:-9], r"line \d+: .*fetch it again"),
         (PACKED[:15] + b"\xff" + PACKED[16:], r"line \d+: .*fetch it again"),
         (PACKED + b"no gzip", r"line 199: .*fetch it again"),
+        (gzip.compress(b"a\n" + b"b" * (1 << 21), mtime=0), "line 2: no line .* longer than 1 MiB"),
     ],
 )
 def test_what_is_no_text_is_named_with_its_line(
-    content: bytes, message: str, tmp_path: Path
+    content: bytes, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(storage, "_LONGEST", 1 << 20)
     (tmp_path / "x").write_bytes(content)
     with pytest.raises(ValueError, match=re.escape(f"{tmp_path / 'x'}, ") + message):
         list(text_lines(tmp_path / "x"))

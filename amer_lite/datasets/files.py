@@ -9,6 +9,7 @@ import csv
 import re
 import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from io import StringIO
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
@@ -81,6 +82,7 @@ class Query(Record):
     split: str | None = None
 
 
+_ARRAY = 1 << 30  # characters: an archive may unpack to any length
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 
@@ -164,9 +166,12 @@ def read_records(path: str | Path, kind: type[R]) -> Iterator[tuple[str, R]]:
     lines = ((number, line) for number, line in text_lines(path) if not line.isspace())
     first = next(lines, (1, "[]"))  # an empty file has no records
     if first[1].lstrip().startswith("["):
-        text = "".join(line for _, line in chain([first], lines))
+        text = StringIO()
+        for _, line in chain([first], lines):
+            if text.write(line) and text.tell() > _ARRAY:
+                raise ValueError(f"{path}: an array of more than 1 GiB; write a record a line")
         array = TypeAdapter(list[kind])  # type: ignore[valid-type]
-        found = validated(array.validate_json, text, str(path))
+        found = validated(array.validate_json, text.getvalue(), str(path))
         yield from ((f"{path}, record {i}", one) for i, one in enumerate(found, start=1))
         return
     for number, line in chain([first], lines):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Sequence
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, suppress
 from functools import partial
 from io import StringIO
 from pathlib import Path
@@ -15,13 +17,14 @@ import torch
 from amer_lite.encoders.cache import Cache, Ragged, encode_cached
 from amer_lite.encoders.hub import fingerprint, open_model, packaged, quiet
 from amer_lite.model.prefix import Prefix
-from amer_lite.storage import atomic_folder, cache_folder
+from amer_lite.storage import atomic_folder, cache_folder, sha256
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 DEFAULT = "SmolLM2-135M-Instruct"
 DEFAULT_WEIGHTS = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"  # sha256
+_DIGESTS = "sha256.json"  # of what was unpacked
 
 
 def open_lm(
@@ -63,9 +66,16 @@ def _located(name: str) -> str:
     if packed is None:
         return f"HuggingFaceTB/{name}"
     folder = cache_folder() / "models" / f"{DEFAULT}-{DEFAULT_WEIGHTS[:12]}"
-    if not folder.is_dir():
-        _unpack(packed, folder)
+    with suppress(OSError, ValueError):
+        if json.loads((folder / _DIGESTS).read_text()) == _digests(folder):
+            return str(folder)
+    shutil.rmtree(folder, ignore_errors=True)  # not there, or not as it was written
+    _unpack(packed, folder)
     return str(folder)
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return {path.name: sha256(path) for path in folder.iterdir() if path.name != _DIGESTS}
 
 
 def _unpack(packed: Path, folder: Path) -> None:
@@ -84,6 +94,7 @@ def _unpack(packed: Path, folder: Path) -> None:
         plain.load_state_dict(weights, assign=True)
         plain.tie_weights()
         plain.save_pretrained(staged)
+        (staged / _DIGESTS).write_text(json.dumps(_digests(staged)))
 
 
 def with_chat_template(tokenizer: Any, prompt: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,6 +49,9 @@ class FaissIndex:
     ) -> None:
         if metric not in ("cosine", "ip"):
             raise ValueError(f"FaissIndex: metric {metric!r} is unknown; choose cosine or ip")
+        if re.search(r"(HNSW|NSG)1(?!\d)|[A-Za-z]0(?!\d)", factory):  # crash faiss or never end
+            said = "a count of 0, or a graph with fewer than two links a vector"
+            raise ValueError(f"FaissIndex: factory {factory!r}: {said}")
         self.dim, self.factory, self.metric = positive("FaissIndex: dim", dim), factory, metric
         with _refused(f"FaissIndex: factory {factory!r} for dimension {dim}"):
             self._engine: Any = faiss.index_factory(dim, factory, faiss.METRIC_INNER_PRODUCT)
