@@ -35,7 +35,8 @@ CHAPTER = """
 % a comment
 See {cite:t}`two2021`, {cite:p}`one2020,many2022`, {doc}`05_other`, {doc}`the next <05_other>`,
 {ref}`start`, {ref}`there <other-part>`, {eq}`score`, {numref}`fig-a`, {numref}`picture %s <fig-a>`,
-{term}`golds <gold>`, {ref}`ex-a`, [other](05_other.md), [](other-part) and ``{ref}`x` ``.
+{numref}`fig-b`, {term}`golds <gold>`, {ref}`ex-a`, [other](05_other.md), [](other-part)
+and ``{ref}`x` ``.
 
 $$
 s(v, d) = v \\cdot d
@@ -77,11 +78,34 @@ How many?
 
 Two.
 
+```{code-cell} ipython3
+two = 2
+```
+
+Both.
+
 ```{solution-end}
 ```
 
+After it.
+
 ```{code-cell} ipython3
+---
+tags: [hide-input]
+mystnb:
+  figure:
+    name: fig-b
+    caption: |
+      **Pull** the slider, as in {numref}`fig-a`: $x$ --- or {term}`gold`.
+---
+# Draw it
 y = x + 1
+```
+
+```{code-cell} ipython3
+:tags: [remove-cell]
+
+claim("y is two", y == 2)
 ```
 
 ## References
@@ -122,9 +146,16 @@ def test_code_cells_survive_and_the_same_bytes_come_each_time(folder: Path) -> N
     nbformat.validate(notebook)
     made = [cell for cell in notebook.cells if cell.cell_type == "code"]
     wanted = [c.source for c in myst_to_notebook(source.read_text()).cells if c.cell_type == "code"]
+    titles = ["Code of what is shown below", "Solution to Exercise 4.1", ""]
+    titles.append("Claims of the text, checked")
+    wanted = [f"# @title {t}\n{code}" for t, code in zip(titles, wanted, strict=True)]
+    wanted[2] = "# @title Draw it\ny = x + 1"  # a comment is the title
+    wanted.insert(1, "# Your answer to Exercise 4.1")
     assert [cell.source for cell in made[1:]] == wanted
     assert all(cell.outputs == [] and cell.execution_count is None for cell in made)
-    assert made[1].metadata["jupyter"]["source_hidden"] is True
+    folded = [cell.metadata.get("jupyter", {}).get("source_hidden", False) for cell in made]
+    assert folded == [True, True, False, True, True, True]
+    assert all(cell.metadata.cellView == "form" for cell in made if cell.metadata.get("jupyter"))
 
 
 def test_markup_becomes_plain_markdown(folder: Path) -> None:
@@ -134,15 +165,19 @@ def test_markup_becomes_plain_markdown(folder: Path) -> None:
         "See [A and van den B (2021)](https://doi.org/10.1/x), "
         "([Kuhn, 2020](https://arxiv.org/abs/2001.1); C et al., 2022), "
         "[Other page](05_other.md), [the next](05_other.md),\nThe start, [there](05_other.md), "
-        "(4.1), Fig. 4.1, picture 4.1,\n[golds](glossary.md), Exercise 4.1, [other](05_other.md), "
-        "[Other part](05_other.md) and ``{ref}`x` ``.",
+        "(4.1), Figure 4.1, picture 4.1,\n"
+        "Figure 4.2, [golds](glossary.md), Exercise 4.1, [other](05_other.md), "
+        "[Other part](05_other.md)\nand ``{ref}`x` ``.",
         "s(v, d) = v \\cdot d\n\\tag{4.1}\n$$",
         "a = b\n\\tag{4.2}\n$$",
         "![Two crossing lines](figures/a.png)",
-        "*Fig. 4.1. A *caption*.*",
+        "**Figure 4.1.** A *caption*.",
+        "**Figure 4.2.** **Pull** the slider, as in Figure 4.1: $x$ --- or [gold](glossary.md).",
         "> **Note**\n>\n> Read [Other page](05_other.md).",
         '> print("{ref}`kept`")',
-        "#### Exercise 4.1: Count\n\nHow many?\n\n#### Solution to Exercise 4.1\n\nTwo.",
+        "#### Exercise 4.1: Count\n\nHow many?\n\n<details>"
+        "<summary>Solution to Exercise 4.1</summary>\n\nTwo.\n\n</details>\n\n<details>"
+        "<summary>Solution to Exercise 4.1</summary>\n\nBoth.\n\n</details>\n\nAfter it.",
         "- Harold Kuhn. [First Work](https://arxiv.org/abs/2001.1). 2020.",
     ):
         assert expected in text, expected
@@ -162,14 +197,22 @@ def test_links_lead_to_the_repository_when_it_is_known(folder: Path) -> None:
     assert f"({GITHUB.url}/raw/main/book/figures/a.png)" in text
 
 
-def test_the_first_cell_acts_only_where_the_book_is_missing(folder: Path) -> None:
-    known = load(notebooks.render(folder / "04_chapter.md", GITHUB)).cells[1].source
-    assert f"git clone -q --depth 1 -b main {GITHUB.url} amer-lite" in known
-    unknown = load(notebooks.render(folder / "04_chapter.md", None)).cells[0]
-    assert unknown.cell_type == "code" and "http" not in unknown.source
-    exec(unknown.source, {})  # installed here, so it does nothing
-    with pytest.raises(ModuleNotFoundError, match="not installed"):
-        exec(unknown.source.replace("amer_book", "no_such_book"), {})
+def test_exercises_come_without_solutions(folder: Path, tmp_path: Path) -> None:
+    (made,) = notebooks.write_exercises(folder, tmp_path / "out", None)
+    cells = load(made.read_text()).cells
+    said = "\n".join(cell.source for cell in cells)
+    assert "#### Exercise 4.1: Count" in said and "# Your answer to Exercise 4.1" in said
+    assert "Two." not in said and "two = 2" not in said and "Both." not in said
+    assert "After it." in said and "y = x + 1" in said
+
+
+@pytest.mark.parametrize("given", ["name: fig-b", "caption: Look"])
+def test_a_figure_of_a_cell_needs_a_name_and_a_caption(folder: Path, given: str) -> None:
+    source = folder / "04_chapter.md"
+    cell = f"```{{code-cell}}\n---\nmystnb: {{figure: {{{given}}}}}\n---\n1\n```\n"
+    source.write_text(f"{HEAD}\n# T\n\n{cell}")
+    with pytest.raises(ConversionError, match=r"04_chapter\.md:8: a figure of a code cell needs"):
+        notebooks.render(source, None)
 
 
 @pytest.mark.parametrize(
@@ -238,18 +281,71 @@ def test_error_line_counts_from_the_top_of_the_file(folder: Path) -> None:
 
 def test_check_names_what_differs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = folder / "04_chapter.ipynb"
-    arguments = ["--check", "--folder", str(folder)]
-    assert notebooks.main(arguments) == 1
-    assert "04_chapter.ipynb (missing)" in capsys.readouterr().err
-    assert [notebooks.write(folder, GITHUB) for _ in range(2)] == [["04_chapter.ipynb"], []]
-    assert notebooks.main(arguments) == 0  # whatever this checkout's own remote is
-    for damage in ('{"cells": []}', "not json", made.read_text().replace("x = 1", "x = 2")):
+    assert notebooks.main(["--check", "--folder", str(folder)]) == 1
+    assert "04_chapter.ipynb is missing; run `make notebooks`" in capsys.readouterr().err
+    done = [notebooks.write(folder, GITHUB)[0] for _ in range(2)]
+    assert done == [["wrote 04_chapter.ipynb"], []]
+    assert notebooks.check(folder) == []
+    for damage in ('{"cells": []}', "not json", ""):
         made.write_text(damage)
-        assert notebooks.main(arguments) == 1, damage
-    made.rename(folder / "05_other.ipynb")
-    assert notebooks.check(folder) == ["04_chapter.ipynb (missing)", "05_other.ipynb (no source)"]
+        (wrong,) = notebooks.check(folder)
+        assert wrong == "04_chapter.ipynb is not what 04_chapter.md gives; run `make notebooks`"
     notebooks.write(folder, GITHUB)
-    assert sorted(path.name for path in folder.glob("*.ipynb")) == ["04_chapter.ipynb"]
+    source = folder / "04_chapter.md"
+    source.rename(folder / "06_chapter.md")
+    wanted = ["06_chapter.ipynb is missing; run `make notebooks`"]
+    assert notebooks.check(folder) == [*wanted, "04_chapter.ipynb has no source; remove it"]
+    notebooks.write(folder, GITHUB)
+    assert sorted(path.name for path in folder.glob("*.ipynb")) == ["06_chapter.ipynb"]
+
+
+def test_check_demands_a_known_address(folder: Path) -> None:
+    fork = Repository("https://github.com/fork/some-book")
+    notebooks.write(folder, None)
+    assert notebooks.check(folder) == [] != notebooks.check(folder, GITHUB)
+    notebooks.write(folder, GITHUB)
+    assert notebooks.check(folder, GITHUB, binding=True) == notebooks.check(folder, fork) == []
+    assert notebooks.check(folder, fork, binding=True)
+
+
+def test_running_and_saving_a_notebook_is_no_difference(folder: Path) -> None:
+    notebooks.write(folder, None)
+    made = folder / "04_chapter.ipynb"
+    notebook = load(made.read_text())
+    for number, cell in enumerate(c for c in notebook.cells if c.cell_type == "code"):
+        cell.execution_count = number
+        cell.outputs = [nbformat.v4.new_output("stream", text="1")]
+        cell.metadata["execution"] = {"iopub.status.busy": "now"}
+    notebook.metadata.language_info.version = "3.12"
+    text = nbformat.writes(notebook)
+    made.write_text(text)
+    (folder / ".ipynb_checkpoints").mkdir()
+    (folder / ".ipynb_checkpoints" / "04_chapter-checkpoint.ipynb").write_text(text)
+    assert notebooks.check(folder) == [] and notebooks.write(folder, None) == ([], [])
+    assert made.read_text() == text
+
+
+def test_what_a_reader_changed_is_kept(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    notebooks.write(folder, None)
+    made, own = folder / "04_chapter.ipynb", folder / "Untitled.ipynb"
+    text = made.read_text()
+    git = ["git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "all"]):
+        subprocess.run([*git, *command], check=True)
+    for name in (own, folder / "04_chapter-Copy1.ipynb"):
+        name.write_text(text)  # of a reader, though written here once
+    changed = text.replace("y = x + 1", "y = x + 5")
+    made.write_text(changed)
+    assert notebooks.check(folder) == []  # what is committed is right
+    source = folder / "04_chapter.md"
+    source.write_text(source.read_text() + "More.\n")
+    (wrong,) = notebooks.check(folder)
+    assert "its cells were changed by hand. Keep your copy under another name" in wrong
+    assert notebooks.main(["--folder", str(folder)]) == 1
+    assert "04_chapter.ipynb was left" in capsys.readouterr().err
+    assert made.read_text() == changed and own.read_text() == text
+    made.rename(folder / "mine.ipynb")
+    assert notebooks.write(folder, None) == (["wrote 04_chapter.ipynb"], [])
 
 
 @pytest.mark.parametrize(

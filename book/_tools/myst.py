@@ -78,6 +78,18 @@ class Converter:
         out.append(self._inline(text[at:], line + text.count("\n", 0, at)))
         return "".join(out).strip("\n")
 
+    def caption(self, figure: dict[str, str], line: int) -> str:
+        """The caption of a figure that the code cell on line ``line`` shows.
+
+        Raises:
+            ConversionError: no name or caption, or markup that is not known.
+        """
+        self._line = line
+        if not figure.get("name") or not figure.get("caption"):
+            raise self._error("a figure of a code cell needs a name and a caption")
+        target = self._target(figure["name"], "figure")
+        return f"**{target.text} {target.number}.** {self.convert(figure['caption'], line)}"
+
     def _error(self, problem: str) -> ConversionError:
         return ConversionError(f"{self.page}.md:{self._line}: {problem}")
 
@@ -115,14 +127,14 @@ class Converter:
             return f"{heading}\n\n{self.convert(body, begin)}"
         if name == "solution-start":
             exercise = self._target(argument, "exercise")
-            return f"#### Solution to {exercise.text} {exercise.number}"
+            return f"Solution to {exercise.text} {exercise.number}"
         if name == "table":
             return f"**{number}.** {title}\n\n{self.convert(body, begin)}"
         if name == "figure":
             if not options.get("alt"):
                 raise self._error(f"figure {argument!r} has no :alt: text")
             caption = self.convert(body, begin).replace("\n", " ")
-            return f"![{options['alt']}]({self._address(argument)})\n\n*{number}. {caption}*"
+            return f"![{options['alt']}]({self._address(argument)})\n\n**{number}.** {caption}"
         if name == "drawing":
             if not (alt := self.references.drawings.get(argument)):
                 raise self._error(f"drawing {argument!r} is not in _assets, or has no <desc>")
@@ -130,7 +142,7 @@ class Converter:
             image = f"![{alt}]({self._address(f'_assets/{argument}.svg')})"
             # Without an address, Colab has nothing to show: say what is to be seen.
             shown = image if self.references.repository else _quoted("", alt)
-            return f"{shown}\n\n*{number}. {caption}*"
+            return f"{shown}\n\n**{number}.** {caption}"
         if name in TITLED:
             return _quoted(title, self.convert(body, begin))
         if name in ADMONITIONS:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
+import yaml
 from pybtex.database import Entry, Person, parse_file  # type: ignore[import-untyped]
 
 from book._tools.repository import Repository
@@ -27,9 +28,10 @@ BLOCK = re.compile(
     """,
     re.VERBOSE | re.MULTILINE | re.DOTALL,
 )
+HEADER = re.compile(r"---[ ]*\n(.*?)^---[ ]*$", re.MULTILINE | re.DOTALL)
 OPTION = re.compile(r"\s*:(?P<key>[\w-]+):[ ]*(?P<value>[^\n]*?)[ ]*(?:\n|\Z)")
 # Directives that Sphinx numbers, with the word that stands before the number.
-NUMBERED = {"figure": "Fig.", "drawing": "Fig.", "table": "Table", "exercise": "Exercise"}
+NUMBERED = {"figure": "Figure", "drawing": "Figure", "table": "Table", "exercise": "Exercise"}
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ def _scan(page: str, text: str, found: References, count: Counter[str]) -> None:
         if name in NUMBERED:
             options, _ = read_options(block["body"])
             record(options.get("label") or options.get("name"), NUMBERED[name])
+        if name == "code-cell" and (figure := _figure_options(block["body"])):
+            record(figure.get("name"), NUMBERED["figure"])
         if name and not name.startswith("code"):
             _scan(page, block["body"], found, count)
         elif block["equation"]:
@@ -118,6 +122,13 @@ def read_options(body: str) -> tuple[dict[str, str], str]:
         options[match["key"]] = match["value"]
         at = match.end()
     return options, body[at:]
+
+
+def _figure_options(body: str) -> dict[str, str]:
+    """What a code cell says under ``mystnb: figure:`` of the figure that it shows."""
+    header = HEADER.match(body)
+    settings = yaml.safe_load(header[1]) if header else {}
+    return dict((settings or {}).get("mystnb", {}).get("figure", {}))
 
 
 def author_year(entry: Entry) -> tuple[str, str]:
