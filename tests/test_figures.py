@@ -157,19 +157,26 @@ def test_inside_the_build_a_figure_is_html_with_its_alt_text(
 ) -> None:
     monkeypatch.setenv("AMER_LITE_BOOK", "1")
     shown: list = []
-    monkeypatch.setattr("IPython.display.display", shown.append)
+    monkeypatch.setattr("IPython.display.display", lambda bundle, raw: shown.append(bundle))
     figures.show(fig, 'a "quoted" <figure>')
-    html = shown[0].data
+    html = shown[0]["text/html"]
+    assert shown[0].keys() == {"text/html", "text/plain"}
     assert html.startswith('<figure class="plot" role="img" aria-label="a &quot;quoted&quot; &lt;')
     assert "Plotly.newPlot" in html and "src=" not in html and '"showSendToCloud": false' in html
 
 
-def test_outside_the_build_plotly_shows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outside_the_build_a_figure_is_plotlys_own_and_html(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delenv("AMER_LITE_BOOK", raising=False)
     shown: list = []
-    monkeypatch.setattr(go.Figure, "show", lambda fig, config: shown.append(fig.layout.template))
-    figures.show(go.Figure(), "nothing")
-    assert shown == [page.TEMPLATE]
+    monkeypatch.setattr("IPython.display.display", lambda bundle, raw: shown.append(bundle))
+    figures.show(go.Figure().add_scatter(y=[1.5, 2]), "nothing")
+    own, html = shown[0]["application/vnd.plotly.v1+json"], shown[0]["text/html"]
+    assert shown[0]["text/plain"] == "nothing"
+    assert own["data"][0]["y"] == [1.5, 2] and own["config"]["showSendToCloud"] is False
+    assert own["layout"]["template"]["layout"]["height"] == page.TEMPLATE.layout.height
+    assert '<script charset="utf-8" src="https://cdn.plot.ly/plotly-' in html
     with pytest.raises(ValueError, match="alt"):
         figures.show(go.Figure(), " ")
 

@@ -5,10 +5,12 @@ Colours are those of Okabe and Ito (2008), told apart under the common forms of 
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from html import escape
 from textwrap import wrap
+from typing import Any
 
 import plotly.graph_objects as go
 import plotly.io as pio
@@ -63,7 +65,8 @@ def show(fig: go.Figure, alt: str) -> None:
 
     In the book build (environment variable ``AMER_LITE_BOOK``) this writes HTML that needs no
     kernel and no network; the page's own script then gives it the colours of the reader's theme.
-    Elsewhere plotly's default renderer displays it.
+    Elsewhere the output holds both plotly's own form, for editors that draw it, and HTML that
+    fetches plotly.js, for Colab and ``nbconvert --to html``.
 
     Args:
         fig: drawn with `TEMPLATE` unless it names a template of its own.
@@ -76,14 +79,18 @@ def show(fig: go.Figure, alt: str) -> None:
         raise ValueError("show: empty alt; say in a sentence what the figure shows")
     if fig.layout.template == go.Figure().layout.template:
         fig = go.Figure(fig).update_layout(template=TEMPLATE)
-    if not os.environ.get("AMER_LITE_BOOK"):
-        fig.show(config=_CONFIG)
-        return
-    from IPython.display import HTML, display
+    from IPython.display import display
 
-    body = pio.to_html(fig, config=_CONFIG, include_plotlyjs=False, full_html=False)
+    build = bool(os.environ.get("AMER_LITE_BOOK"))
+    library = False if build else "cdn"
+    body = pio.to_html(fig, config=_CONFIG, include_plotlyjs=library, full_html=False)
     label = escape(alt, quote=True)
-    display(HTML(f'<figure class="plot" role="img" aria-label="{label}">\n{body}\n</figure>'))
+    html = f'<figure class="plot" role="img" aria-label="{label}">\n{body}\n</figure>'
+    bundle: dict[str, Any] = {"text/html": html, "text/plain": alt}
+    if not build:
+        own = json.loads(pio.to_json(fig, validate=False))
+        bundle["application/vnd.plotly.v1+json"] = own | {"config": _CONFIG}
+    display(bundle, raw=True)
 
 
 def write(fig: go.Figure, x: float, y: Sequence[float], texts: Sequence[str], where: str) -> None:
