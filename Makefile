@@ -9,7 +9,7 @@ export TOKENIZERS_PARALLELISM = false
 # Waiting threads sleep instead of spinning: on shared cores a spinning one can cost a factor of 3.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: help book test serve lab notebooks bench lint install clean
+.PHONY: help book test serve lab notebooks exercises slides pdf bench lint install clean
 
 help:
 	@echo "make book       install what is missing, run every chapter, render the book"
@@ -17,6 +17,9 @@ help:
 	@echo "make serve      show the rendered book on http://localhost:8000"
 	@echo "make lab        open the chapters in JupyterLab"
 	@echo "make notebooks  write each chapter's .ipynb beside it"
+	@echo "make exercises  write notebooks without solutions into _build/exercises"
+	@echo "make slides     slides of each chapter of the built book, in _build/slides"
+	@echo "make pdf        the built book as one file, _build/book.pdf"
 	@echo "make bench      time the library against the obvious loops -> data/results/bench.json"
 	@echo "make clean      remove what was built (the environment stays)"
 
@@ -46,6 +49,13 @@ lab: install
 
 notebooks: install
 	@$(BIN)/python -m book._tools.notebooks
+
+exercises: install
+	@$(BIN)/python -m book._tools.notebooks --exercises _build/exercises
+
+slides pdf: install
+	@$(BIN)/python -m pip install -q --no-deps -r requirements-teach.txt
+	@$(BIN)/python -m book._tools.$@
 
 bench: install
 	@$(BIN)/python -m tests.bench

@@ -94,9 +94,9 @@ def copy_assets() -> Path:
     """
     target = BUILD / "assets"
     # The MathJax wheel's module name has hyphens: it can be found, but not imported.
-    mathjax = _package_folder("sphinx-mathjax-offline") / "static" / "mathjax"
+    mathjax = package_folder("sphinx-mathjax-offline") / "static" / "mathjax"
     sources = {
-        target / "plotly.min.js": _package_folder("plotly") / "package_data" / "plotly.min.js"
+        target / "plotly.min.js": package_folder("plotly") / "package_data" / "plotly.min.js"
     }
     sources |= {target / "mathjax" / part: mathjax / part for part in MATHJAX}
     shutil.rmtree(target, ignore_errors=True)  # of an older version, perhaps
@@ -206,7 +206,8 @@ def _offer_generated_notebooks() -> None:
             shutil.copyfile(ours, offered)
 
 
-def _package_folder(name: str) -> Path:
+def package_folder(name: str) -> Path:
+    """Folder of an installed package, which is not imported."""
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None:
         raise FileNotFoundError(f"Python package {name!r} is not installed; run `make book`")
