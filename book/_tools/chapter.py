@@ -26,6 +26,7 @@ FOLDED = {
     "hide-cell": "Code that the text does not need",
     "remove-cell": "Claims of the text, checked",
 }
+ANSWER = "# Your answer"  # how a cell starts that is empty for one
 _ADDRESS = re.compile(r"""(?:href|src|action|data)\s*=\s*["']?([^"'>\s]*)""", re.IGNORECASE)
 
 
@@ -78,7 +79,7 @@ class Chapter:
                 begin = line + text.count("\n", 0, cut.start())
                 self.solution = self.convert.convert(cut[0], begin)
                 exercise = self.solution.removeprefix("Solution to ")
-                yield _code(f"# Your answer to {exercise}", [])
+                yield _code(f"{ANSWER} to {exercise}", [])
             else:
                 self.solution = ""
             at = cut.end()
@@ -146,5 +147,5 @@ def _folded(source: str) -> Cell:
 
 
 def _cell(source: str, metadata: dict[str, Any]) -> Cell:
-    running = {"execution_count": None, "outputs": []}
+    running: Cell = {"execution_count": None, "outputs": []}
     return {"cell_type": "code", "metadata": metadata, "source": source.strip("\n")} | running

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 import yaml
-from playwright.sync_api import Error, Page, sync_playwright
+from playwright.sync_api import Error, Page, PdfMargins, sync_playwright
 
 from book._tools.build import BUILD, HTML
 from book._tools.repository import ROOT
@@ -50,7 +50,7 @@ def print_pages(names: list[str], folder: Path, chromium: str) -> list[tuple[str
         playwright.sync_api.Error: a page does not settle.
     """
     root = ["--no-sandbox"] if os.geteuid() == 0 else []
-    printed = []
+    printed: list[tuple[str, Path]] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=[*FLAGS, *root])
         for name in names:
@@ -70,7 +70,7 @@ def _print(page: Page, name: str, target: Path) -> tuple[str, Path]:
     page.add_style_tag(content=STYLE)
     page.evaluate(UNLINK)
     page.wait_for_timeout(1000)  # plotly resizes its figures a moment later
-    margin = {"top": "18mm", "bottom": "18mm", "left": "16mm", "right": "16mm"}
+    margin: PdfMargins = {"top": "18mm", "bottom": "18mm", "left": "16mm", "right": "16mm"}
     page.pdf(path=target, format="A4", print_background=True, margin=margin)
     title = page.title().split(" — ")[0]
     print(f"printed {name}", flush=True)
@@ -79,17 +79,17 @@ def _print(page: Page, name: str, target: Path) -> tuple[str, Path]:
 
 def main(names: list[str] | None = None) -> int:
     """Print the pages and join them; return the exit code."""
-    try:
-        from pypdf import PdfWriter  # type: ignore[import-not-found,unused-ignore]
-    except ModuleNotFoundError:
-        print("pypdf is not installed; run `make pdf`, which installs it", file=sys.stderr)
-        return 1
     chromium = find()
     if chromium is None:
         message = (
             "no Chromium or Chrome to print with: run `python -m tests.browser`, which installs"
         )
         print(f"{message} one, or set CHROMIUM to its path", file=sys.stderr)
+        return 1
+    try:
+        from pypdf import PdfWriter  # type: ignore[import-not-found,unused-ignore]
+    except ModuleNotFoundError:
+        print("pypdf is not installed; run `make pdf`, which installs it", file=sys.stderr)
         return 1
     with tempfile.TemporaryDirectory() as folder, PdfWriter() as book:
         try:

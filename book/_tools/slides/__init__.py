@@ -17,12 +17,12 @@ from typing import Any
 
 import nbformat
 from markdown_it import MarkdownIt
-from nbconvert.exporters import SlidesExporter  # type: ignore[import-untyped]
+from nbconvert.exporters import SlidesExporter
 from traitlets.config import Config
 
 from amer_lite.storage import write_text
 from book._tools.build import BUILD, copy_assets, package_folder
-from book._tools.chapter import FOLDED, Cell, Chapter
+from book._tools.chapter import ANSWER, FOLDED, Cell, Chapter
 from book._tools.notebooks import chapters
 from book._tools.repository import BOOK, ROOT, Repository, find_repository
 
@@ -49,7 +49,7 @@ class Slides(Chapter):
         skipped = False
         for cell in self.cells():
             if cell["cell_type"] == "code":
-                if not skipped:
+                if not skipped and not cell["source"].startswith(ANSWER):
                     yield _slide(cell, "subslide")
                 continue
             lead = False
@@ -109,6 +109,7 @@ def export(cells: list[Cell], title: str) -> str:
         config=config,
         extra_template_basedirs=[str(Path(__file__).parents[1])],
         template_name=Path(__file__).parent.name,
+        reveal_theme="white",  # its letters lie beside it
         reveal_url_prefix="assets/reveal",
         exclude_input_prompt=True,
         exclude_output_prompt=True,

@@ -35,7 +35,7 @@ def assignment(shares: np.ndarray, golds: Sequence[str], steps: Sequence[int]) -
     fig.update_xaxes(title="gold", side="top", showgrid=False)
     fig.update_yaxes(autorange="reversed", showgrid=False)
     states = [[{"z": np.round(share, 2).tolist()}] for share in shares]
-    slider(fig, steps, states, prefix=_STEP)
+    slider(fig, steps, states, prefix=_STEP, active=len(steps) - 1)
     return fig.update_layout(height=460, margin={"t": 70})
 
 
