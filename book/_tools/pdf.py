@@ -71,7 +71,7 @@ def _print(page: Page, name: str, target: Path) -> tuple[str, Path]:
     page.evaluate(UNLINK)
     page.wait_for_timeout(1000)  # plotly resizes its figures a moment later
     margin: PdfMargins = {"top": "18mm", "bottom": "18mm", "left": "16mm", "right": "16mm"}
-    page.pdf(path=target, format="A4", print_background=True, margin=margin)
+    page.pdf(path=target, format="A4", scale=0.85, print_background=True, margin=margin)
     title = page.title().split(" — ")[0]
     print(f"printed {name}", flush=True)
     return title, target
