@@ -140,9 +140,9 @@ def test_a_notebook_shows_the_drawing_or_says_what_is_in_it(tmp_path: Path) -> N
     assert said.startswith("The query, crane, becomes a prefix") and "\n" not in said
     address = "https://github.com/someone/some-book/raw/main/book/_assets/amer_steps.svg"
     shown = Converter("04_page", known, PAGE).convert(PAGE)
-    assert f"See Fig. 4.1.\n\n![{said}]({address})\n\n*Fig. 4.1. A *caption*.*" in shown
+    assert f"See Figure 4.1.\n\n![{said}]({address})\n\n**Figure 4.1.** A *caption*." in shown
     alone = Converter("04_page", read_references(tmp_path, None), PAGE).convert(PAGE)
-    assert f"> {said}\n\n*Fig. 4.1. A *caption*.*" in alone and "](" not in alone
+    assert f"> {said}\n\n**Figure 4.1.** A *caption*." in alone and "](" not in alone
     with pytest.raises(ConversionError, match=r"04_page\.md:1: drawing 'none' is not in _assets"):
         Converter("04_page", known, "").convert("```{drawing} none\n:name: fig-steps\n\nA.\n```\n")
 

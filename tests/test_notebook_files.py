@@ -107,6 +107,9 @@ def test_what_a_reader_changed_is_kept(folder: Path, capsys: pytest.CaptureFixtu
     assert notebooks.main(["--folder", str(folder)]) == 1
     assert "04_chapter.ipynb was left" in capsys.readouterr().err
     assert made.read_text() == changed and own.read_text() == text
+    subprocess.run([*git, "commit", "-aqm", "kept"], check=True)
+    assert notebooks.write(folder, None) == (["wrote 04_chapter.ipynb"], [])  # git has the other
+    made.write_text(changed)
     made.rename(folder / "mine.ipynb")
     assert notebooks.write(folder, None) == (["wrote 04_chapter.ipynb"], [])
 

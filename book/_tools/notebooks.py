@@ -50,13 +50,13 @@ def write(folder: Path, repository: Repository | None) -> tuple[list[str], list[
         there = target.read_text(encoding="utf-8") if target.exists() else ""
         if _essence(there) == _essence(text):
             continue
-        if _edited(there):
+        if _edited(target, there):
             left.append(target.name)
         else:
             write_text(target, text)
             done.append(f"wrote {target.name}")
     for orphan in _orphans(folder):
-        if _edited(orphan.read_text(encoding="utf-8")):
+        if _edited(orphan, orphan.read_text(encoding="utf-8")):
             left.append(orphan.name)
         else:
             orphan.unlink()
@@ -97,7 +97,7 @@ def check(folder: Path, known: Repository | None = None, *, binding: bool = Fals
                 break
         else:
             advice = "run `make notebooks`"
-            if _edited(there):
+            if _edited(target, there):
                 advice = f"its cells were changed by hand. {MOVE}"
             wrong.append(f"{target.name} is not what {source.name} gives; {advice}")
     return wrong + [f"{orphan.name} has no source; remove it" for orphan in _orphans(folder)]
@@ -174,10 +174,11 @@ def _digest(cells: list[Cell]) -> str:
     return hashlib.sha256(json.dumps(sources).encode()).hexdigest()[:16]
 
 
-def _edited(notebook: str) -> bool:
-    """Whether cells of a notebook from here were changed, added or removed."""
+def _edited(path: Path, notebook: str) -> bool:
+    """Whether cells of a notebook from here were changed, and git does not keep them."""
     read = _parsed(notebook)
-    return "digest" in read.get("ours", {}) and read["ours"]["digest"] != _digest(read["cells"])
+    changed = "digest" in read.get("ours", {}) and read["ours"]["digest"] != _digest(read["cells"])
+    return changed and notebook != _committed(path)
 
 
 def _committed(path: Path) -> str:

@@ -32,7 +32,10 @@ UNLINK = """() => {
       link.removeAttribute('href');
   window.dispatchEvent(new Event('beforeprint'));
 }"""
-STYLE = "details.hide.above-input:not([open]) { display: none !important }"
+STYLE = """
+details.hide.above-input:not([open]) { display: none !important }
+div.cell_input { break-inside: avoid }
+.bd-article h1 { display: block !important }"""
 
 
 def pages() -> list[str]:
