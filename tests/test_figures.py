@@ -33,13 +33,13 @@ def plane(ranks: list[int]) -> figures.ScorePlane:
 
 
 def cap(angle: float) -> figures.Cap:
-    return figures.Cap(np.eye(3)[:2], np.array([True, False]), POLE, angle)
+    return figures.Cap(np.eye(3)[:2], np.array([True, False]), POLE, angle, angle + 0.2, 27)
 
 
 # fmt: off
 DRAWN: list[tuple[str, tuple, dict]] = [  # function, arguments
     ("score_planes", ({w: plane([7, 1234]) for w in ("crane", "pen", "bass")}, 10, "across"), {}),
-    ("caps", (np.eye(3), {n: [cap(0.5), cap(0.9)] for n in (2, 3)}, ["10°", "20°"]), {}),
+    ("caps", (np.eye(3), {n: [cap(0.5), cap(0.9)] for n in "23"}, ["10°", "20°"]), {}),
     ("lines", (VIEWS, ["near", "far"], "distance"), {}),
     ("lines", ({"": {"a": [1.0, 2.0]}}, [4, 16], "tokens", "percent"), {"percent": True}),
     ("panels", ({v: {"x": PANEL, "y": PANEL} for v in "12"}, ["near", "far"], "distance", "%"),
@@ -200,6 +200,18 @@ def test_golds_are_found_up_to_rank_k_and_differences_filled_off_zero() -> None:
 def test_labels_of_close_points_take_different_sides_and_a_rim_lies_on_the_sphere() -> None:
     column = np.array([[0.3, 0.5], [0.3, 0.45], [0.3, 0.4]])
     assert len({_side(column, row) for row in range(3)}) == 3
-    rim = _rim(cap(0.7))
+    rim = _rim(POLE, 0.7)
     np.testing.assert_allclose(np.linalg.norm(rim, axis=1), 1)
     np.testing.assert_allclose(rim @ POLE, np.cos(0.7))
+
+
+def test_the_shaded_cap_covers_what_the_golds_need_and_says_how_many_are_inside() -> None:
+    drawn = figures.caps(np.eye(3), {"two": [cap(0.5)]}, ["10°"])
+    shade = drawn.data[-1]
+    assert shade.name == "cap around all golds: 27 documents"
+    points = np.stack([shade.x, shade.y, shade.z], axis=1)
+    assert np.min(points @ POLE) == pytest.approx(1.01 * np.cos(0.7), abs=1e-3)
+    corners = points[np.stack([shade.i, shade.j, shade.k], axis=1)]
+    sides = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    area = np.linalg.norm(sides, axis=1).sum() / 2 / 1.01**2
+    assert area == pytest.approx(2 * np.pi * (1 - np.cos(0.7)), rel=0.01)
