@@ -160,8 +160,10 @@ def test_inside_the_build_a_figure_is_html_with_its_alt_text(
     monkeypatch.setattr("IPython.display.display", shown.append)
     figures.show(fig, 'a "quoted" <figure>')
     html = shown[0].data
-    assert html.startswith('<figure class="plot" role="img" aria-label="a &quot;quoted&quot; &lt;')
-    assert "Plotly.newPlot" in html and "src=" not in html and '"showSendToCloud": false' in html
+    assert html.startswith('<figure class="plot" aria-label="a &quot;quoted&quot; &lt;figure&gt;">')
+    (drawn,) = re.findall(r'<script type="application/json">(.*)</script></figure>$', html)
+    assert "<" not in drawn and json.loads(drawn)["config"]["showSendToCloud"] is False
+    assert json.loads(drawn)["data"] == json.loads(fig.to_json())["data"]
 
 
 def test_outside_the_build_plotly_shows_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ Colours are those of Okabe and Ito (2008), told apart under the common forms of 
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from html import escape
@@ -61,8 +62,9 @@ TEMPLATE = go.layout.Template(
 def show(fig: go.Figure, alt: str) -> None:
     """Display a figure, in the book and in a live notebook alike.
 
-    In the book build (environment variable ``AMER_LITE_BOOK``) this writes HTML that needs no
-    kernel and no network; the page's own script then gives it the colours of the reader's theme.
+    In the book build (environment variable ``AMER_LITE_BOOK``) this writes the figure as JSON and a
+    place for it, of its height; the page's own script draws it there, in the reader's theme, once
+    plotly is loaded. That needs no kernel and no network.
     Elsewhere plotly's default renderer displays it.
 
     Args:
@@ -81,9 +83,20 @@ def show(fig: go.Figure, alt: str) -> None:
         return
     from IPython.display import HTML, display
 
-    body = pio.to_html(fig, config=_CONFIG, include_plotlyjs=False, full_html=False)
-    label = escape(alt, quote=True)
-    display(HTML(f'<figure class="plot" role="img" aria-label="{label}">\n{body}\n</figure>'))
+    content = {**json.loads(pio.to_json(fig, validate=False)), "config": _CONFIG}
+    height = fig.layout.height or fig.layout.template.layout.height or 450  # plotly's own
+    display(
+        HTML(
+            f'<figure class="plot" aria-label="{escape(alt)}">'
+            f'<div class="plotly-graph-div" style="height:{height}px"></div>'
+            f'<script type="application/json">{_in_script(content)}</script></figure>'
+        )
+    )
+
+
+def _in_script(content: object) -> str:
+    """JSON in which nothing ends the script element around it."""
+    return json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def write(fig: go.Figure, x: float, y: Sequence[float], texts: Sequence[str], where: str) -> None:
