@@ -75,6 +75,11 @@
     }).observe(figure, { childList: true, subtree: true });
   }
 
+  for (const summary of document.querySelectorAll(".bd-links summary")) {
+    const link = summary.closest("li").querySelector("a");
+    summary.setAttribute("aria-label", `Pages below ${link.textContent.trim()}`);
+  }
+
   function reach() {
     for (const part of document.querySelectorAll(SCROLLED)) {
       if (part.scrollWidth > part.clientWidth) part.tabIndex = 0;

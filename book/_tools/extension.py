@@ -115,8 +115,10 @@ def _finish_page(
         said = re.sub(r"\x1b\[[\d;]*m", "", ran["traceback"]).split("\n")
         last = next(filter(str.strip, reversed(said)), ran["error"])
         body = FAILED.format(error=escape(last)) + body
-    # A header without words names nothing to a screen reader.
-    context["body"] = re.sub(r"<th\b[^>]*>\s*(?:<p>\s*</p>)?\s*</th>", "<td></td>", body)
+    # A header without words names nothing to a screen reader; entries of a bibliography have a role
+    # that no list may hold.
+    body = re.sub(r"<th\b[^>]*>\s*(?:<p>\s*</p>)?\s*</th>", "<td></td>", body)
+    context["body"] = body.replace('<div role="list" class="citation-list">', "<div>")
     title = unescape(re.sub(r"<[^>]*>", "", context.get("title") or ""))
     tags = {"og:title": title, "og:type": "article", "og:site_name": app.config.html_title}
     if summary := _summary(doctree):
