@@ -178,9 +178,10 @@ def test_on_paper_nothing_is_cut_or_there_to_press(page: Page) -> None:
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     page.wait_for_function("document.documentElement.dataset.theme === 'light'")
     widths = "[...document.querySelectorAll('.main-svg')].map((svg) => svg.clientWidth)"
-    page.wait_for_function(f"Math.max(...{widths}) <= 660")
+    page.wait_for_function(f"Math.max(...{widths}) <= 600")
     cut = "[...document.querySelectorAll('pre')].filter((p) => p.scrollWidth > p.clientWidth)"
     assert page.evaluate(f"{cut}.length") == 0
+    assert page.locator("h1").is_visible()
     for gone in (".copybtn", ".badges", ".updatemenu-container", ".bd-sidebar-primary"):
         assert page.locator(gone).first.is_hidden()
 

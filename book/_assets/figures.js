@@ -83,7 +83,7 @@
     const before = event.type === "beforeprint";
     if (before) root.dataset.screenTheme = root.dataset.theme;
     root.dataset.theme = before ? "light" : root.dataset.screenTheme;
-    const narrow = (figure) => Math.min(figure.clientWidth, 660);
+    const narrow = (figure) => Math.min(figure.clientWidth, 600);
     for (const figure of drawn()) {
       window.Plotly.relayout(figure, before ? { width: narrow(figure) } : { autosize: true });
     }
