@@ -37,6 +37,7 @@ def serious(page: Page, *rules: str) -> list[str]:
     spec = importlib.util.find_spec("axe_playwright_python")
     assert spec and spec.origin
     page.add_script_tag(path=Path(spec.origin).with_name("axe.min.js"))
+    page.add_style_tag(content="* { transition: none !important }")  # colours on their way
     settings: dict[str, object] = {"preload": False, "resultTypes": ["violations"]}
     if rules:
         settings["runOnly"] = rules
