@@ -1,18 +1,52 @@
-"""Finds the browser that the book is tested in; ``python -m tests.browser`` installs a missing one.
+"""The browser that the book is tested in, and axe-core, which looks for what shuts readers out.
+
+``python -m tests.browser`` installs a missing browser.
 
 Order: the CHROMIUM variable, the usual commands, Playwright's own download.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+
 COMMANDS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
 COMMANDS += ["/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"]
+FLAGS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+
+
+def launch(playwright: Playwright) -> Browser:
+    """Start the browser. RuntimeError if there is none: a page that nobody looked at is broken."""
+    if (path := find()) is None:
+        raise RuntimeError("no Chromium: run `python -m tests.browser`, or set CHROMIUM to one")
+    root = ["--no-sandbox"] if os.geteuid() == 0 else []
+    return playwright.chromium.launch(executable_path=path, args=[*FLAGS, *root])
+
+
+def serious(page: Page, *rules: str) -> list[str]:
+    """What axe-core finds serious or critical on a page, by all rules or some: the rule, and where.
+
+    The inside of formulas, thousands of elements that MathJax answers for, is left out.
+    """
+    spec = importlib.util.find_spec("axe_playwright_python")
+    assert spec and spec.origin
+    page.add_script_tag(path=Path(spec.origin).with_name("axe.min.js"))
+    page.add_style_tag(content="* { transition: none !important }")  # colours on their way
+    settings: dict[str, object] = {"preload": False, "resultTypes": ["violations"]}
+    if rules:
+        settings["runOnly"] = rules
+    found = page.evaluate("(s) => axe.run({ exclude: ['mjx-container'] }, s)", settings)
+    return [
+        f"{rule['id']}: {[node['html'][:120] for node in rule['nodes'][:3]]}"
+        for rule in found["violations"]
+        if rule["impact"] in ("serious", "critical")
+    ]
 
 
 def find() -> str | None:
@@ -21,8 +55,6 @@ def find() -> str | None:
         return named
     if path := next(filter(None, map(shutil.which, COMMANDS)), None):
         return path
-    from playwright.sync_api import sync_playwright
-
     with sync_playwright() as playwright:
         own = playwright.chromium.executable_path
     return own if Path(own).exists() else None

@@ -161,8 +161,10 @@ def test_inside_the_build_a_figure_is_html_with_its_alt_text(
     figures.show(fig, 'a "quoted" <figure>')
     html = shown[0]["text/html"]
     assert shown[0].keys() == {"text/html", "text/plain"}
-    assert html.startswith('<figure class="plot" role="img" aria-label="a &quot;quoted&quot; &lt;')
-    assert "Plotly.newPlot" in html and "src=" not in html and '"showSendToCloud": false' in html
+    assert html.startswith('<figure class="plot" aria-label="a &quot;quoted&quot; &lt;figure&gt;">')
+    (drawn,) = re.findall(r'<script type="application/json">(.*)</script></figure>$', html)
+    assert "<" not in drawn and json.loads(drawn)["config"]["showSendToCloud"] is False
+    assert json.loads(drawn)["data"] == json.loads(fig.to_json())["data"]
 
 
 def test_outside_the_build_a_figure_is_plotlys_own_and_html(

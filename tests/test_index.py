@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import os
+import runpy
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -278,3 +281,16 @@ def test_shards_are_one_exact_index(folder: Path, block: int, monkeypatch: Any) 
     np.testing.assert_array_equal(index.rows(f"é{row}" for row in rows), rows)
     assert index.known(["é30", "nowhere", "é2"]) == {"é2": 2, "é30": 30}
     assert index.known([]) == {} and index.rows([]).shape == (0,)
+
+
+def test_on_macos_faiss_comes_after_torch_and_on_one_thread(monkeypatch: Any) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    monkeypatch.setenv("KMP_DUPLICATE_LIB_OK", "")  # so that what the module sets is undone
+    monkeypatch.delenv("KMP_DUPLICATE_LIB_OK")
+    faiss.omp_set_num_threads(2)
+    try:
+        runpy.run_path(inspect.getfile(FaissIndex))
+        assert faiss.omp_get_max_threads() == 1
+        assert os.environ["KMP_DUPLICATE_LIB_OK"] == "TRUE"
+    finally:
+        faiss.omp_set_num_threads(1)

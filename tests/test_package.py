@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -48,6 +49,12 @@ def test_every_public_name_resolves() -> None:
     assert set(amer_lite.__all__) <= set(dir(amer_lite))
     with pytest.raises(AttributeError, match="no_such_name"):
         amer_lite.no_such_name  # noqa: B018
+
+
+def test_the_citation_is_of_this_version() -> None:
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert cited["version"] == amer_lite.__version__ and cited["license"] == PROJECT["license"]
+    assert f"## {amer_lite.__version__}" in (ROOT / "CHANGELOG.md").read_text()
 
 
 def test_requirements_are_the_package_and_the_book() -> None:

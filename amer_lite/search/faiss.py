@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
+
+if sys.platform == "darwin":
+    # The wheels of torch and faiss each bring an OpenMP runtime. Two in one process abort unless
+    # this is set before the second comes, and crash when faiss runs on several threads:
+    # pytorch/pytorch#149201, faiss-wheels/faiss-wheels#73.
+    os.environ.setdefault("KMP_DUPLICATE_LIB_OK", "TRUE")
+    import torch  # noqa: F401  (first: faiss before torch crashes torch)
 
 import faiss
 import numpy as np
@@ -15,6 +24,9 @@ import numpy as np
 from amer_lite.model.numbers import positive
 from amer_lite.search.index import Hits, Rows, Vectors, checked_ids, comparable, known_rows, rows_of
 from amer_lite.storage import load_bundle, save_bundle
+
+if sys.platform == "darwin":
+    faiss.omp_set_num_threads(1)
 
 _BUNDLE = "amer-lite/faiss-index-2"
 

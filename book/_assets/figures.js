@@ -1,8 +1,10 @@
-// Gives every plotly figure the colours of the page's theme, and again when the reader switches it.
-// Only what plotly's layout inherits or leaves at its template's value is touched; colours that an
-// author gave to traces and annotations on purpose stay.
+// Draws the page's plotly figures and gives them the colours of its theme. A figure comes as JSON in
+// a script element behind its empty place; plotly (5 MB) is fetched only where there is a figure, and
+// after the page's text. Of the colours only what plotly's layout inherits or leaves at its
+// template's value is touched; those that an author gave to traces and annotations stay.
 (() => {
   "use strict";
+  const PLOTLY = new URL("plotly.min.js", document.currentScript.src);
   const THEMES = {
     light: { ink: "#24292f", line: "#8a8f98", grid: "#d8dee4", panel: "#ffffff", active: "#dbeafe" },
     dark: { ink: "#e6edf3", line: "#8a8f98", grid: "#3b434d", panel: "#22272e", active: "#2f4a66" },
@@ -59,12 +61,15 @@
 
   const current = () => (document.documentElement.dataset.theme === "dark" ? "dark" : "light");
 
+  const drawn = (root = document) =>
+    [...root.querySelectorAll(".plotly-graph-div")].filter((figure) => figure._fullLayout);
+
   function applyTheme() {
     const theme = current();
     const colours = THEMES[theme];
     document.documentElement.style.setProperty("--plot-active", colours.active);
-    for (const figure of document.querySelectorAll(".plotly-graph-div")) {
-      if (figure._fullLayout && figure.dataset.theme !== theme) {
+    for (const figure of drawn()) {
+      if (figure.dataset.theme !== theme) {
         window.Plotly.relayout(figure, restyle(figure, colours)).then(() => {
           figure.dataset.theme = theme;
         });
@@ -72,22 +77,47 @@
     }
   }
 
-  // A figure in a closed dropdown or tab has no size when it is drawn: size it when it is shown.
-  function resizeInside(element) {
-    for (const figure of element.querySelectorAll(".plotly-graph-div")) {
-      if (figure._fullLayout) window.Plotly.Plots.resize(figure);
+  // A page is printed in light colours, and no figure is wider than its paper.
+  function print(event) {
+    const root = document.documentElement;
+    const before = event.type === "beforeprint";
+    if (before) root.dataset.screenTheme = root.dataset.theme;
+    root.dataset.theme = before ? "light" : root.dataset.screenTheme;
+    const narrow = (figure) => Math.min(figure.clientWidth, 600);
+    for (const figure of drawn()) {
+      window.Plotly.relayout(figure, before ? { width: narrow(figure) } : { autosize: true });
     }
+    applyTheme();
   }
 
-  function start() {
-    if (!window.Plotly) return;
-    applyTheme();
+  const fetchPlotly = () => new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    Object.assign(script, { src: PLOTLY, onload: resolve, onerror: reject });
+    document.head.append(script);
+  });
+
+  async function start() {
+    const places = [...document.querySelectorAll("figure.plot > .plotly-graph-div")];
+    if (!places.length) return;
+    try {
+      await fetchPlotly();
+    } catch {
+      for (const place of places) place.textContent = `No figure: ${PLOTLY} cannot be loaded.`;
+      return;
+    }
+    for (const place of places) {
+      await window.Plotly.newPlot(place, JSON.parse(place.nextElementSibling.textContent));
+      applyTheme();
+    }
     new MutationObserver(applyTheme).observe(document.documentElement, {
       attributes: true, attributeFilter: ["data-theme"],
     });
-    document.addEventListener("toggle", (event) => resizeInside(event.target), true);
+    // A figure in a closed dropdown or tab has no size when it is drawn: size it when it is shown.
+    document.addEventListener("toggle", (event) => {
+      for (const figure of drawn(event.target)) window.Plotly.Plots.resize(figure);
+    }, true);
+    for (const event of ["beforeprint", "afterprint"]) window.addEventListener(event, print);
   }
 
-  if (document.readyState === "complete") start();
-  else window.addEventListener("load", start);
+  start(); // the script is deferred: the page has been read
 })();

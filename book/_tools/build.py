@@ -31,7 +31,7 @@ HTML = BUILD / "html"
 CACHES = BUILD / "executed"
 # MathJax as its wheel lays it out: the start file, then what it loads on demand.
 MATHJAX = ["tex-chtml.js", "input/tex/extensions", "output/chtml", "a11y", "sre", "ui"]
-GENERATED_PAGES = {"genindex", "search", "py-modindex"}
+GENERATED_PAGES = {"genindex", "search", "py-modindex", "404"}
 
 
 def main() -> int:
@@ -71,7 +71,7 @@ def book_config(cache: Path, assets: Path, repository: Repository | None) -> dic
     settings = config["sphinx"]["config"]
     settings["html_static_path"] = ["_assets", str(assets)]
     # Sphinx copies assets only when it writes a page: a changed one changes the configuration.
-    own = [ROOT / BOOK / "_assets", ROOT / BOOK / "_tools"]
+    own = [ROOT / BOOK / folder for folder in ("_assets", "_templates", "_tools")]
     settings["html_context"]["assets"] = _digest(own)
     if repository:
         config["repository"]["url"] = repository.url

@@ -1,7 +1,14 @@
-"""A small Sphinx extension: ``{badges}``, ``{drawing}``, a package's ``{modules}``, plotly.js."""
+"""A small Sphinx extension: ``{badges}``, ``{drawing}``, ``{modules}``, and a page's duties.
+
+That is a description, a word on a chapter that was not computed, a page for addresses that lead
+nowhere and, where ``html: baseurl`` in ``_config.yml`` says where the book is published, a sitemap.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from html import escape, unescape
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
@@ -9,11 +16,25 @@ from typing import Any, ClassVar
 
 from docutils import nodes  # type: ignore[import-untyped]
 from docutils.parsers.rst import directives  # type: ignore[import-untyped]
+from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from book._tools.repository import Repository
+
+FAILED = """<div class="admonition danger"><p class="admonition-title">Not computed</p>
+<p>A cell of this chapter failed, so results and figures are missing: <code>{error}</code>.
+The output of the build says which cell; <code>make book</code> tries again.</p></div>
+"""
+LOST = """<section><h1>No such page</h1>
+<p>The address leads nowhere: the page has moved, or there never was one. The book starts
+<a href="index.html">here</a>; its <a href="search.html">search</a> knows all of it.</p></section>
+"""
+SITEMAP = """<?xml version="1.0" encoding="UTF-8"?>
+<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">
+{}</urlset>
+"""
 
 
 class Badges(SphinxDirective):
@@ -85,12 +106,59 @@ class Modules(SphinxDirective):
         return self.parse_text_to_nodes(text, allow_section_headings=True)
 
 
-def _load_plotly(
-    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object
+def _finish_page(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
 ) -> None:
-    # 5 MB: only on pages with a figure, and before the figures' own inline scripts.
-    if "plotly-graph-div" in context.get("body", ""):
-        app.add_js_file("plotly.min.js", priority=100)
+    body = context.get("body") or ""
+    ran = NbMetadataCollector.get_exec_data(app.env, pagename)
+    if ran and not ran["succeeded"]:
+        said = re.sub(r"\x1b\[[\d;]*m", "", ran["traceback"]).split("\n")
+        last = next(filter(str.strip, reversed(said)), ran["error"])
+        body = FAILED.format(error=escape(last)) + body
+    # A header without words names nothing to a screen reader; entries of a bibliography have a role
+    # that no list may hold.
+    body = re.sub(r"<th\b[^>]*>\s*(?:<p>\s*</p>)?\s*</th>", "<td></td>", body)
+    context["body"] = body.replace('<div role="list" class="citation-list">', "<div>")
+    title = unescape(re.sub(r"<[^>]*>", "", context.get("title") or ""))
+    tags = {"og:title": title, "og:type": "article", "og:site_name": app.config.html_title}
+    if summary := _summary(doctree):
+        tags |= {"description": summary, "og:description": summary}
+    if context.get("pageurl"):
+        tags["og:url"] = context["pageurl"]
+    context["metatags"] = context.get("metatags", "") + "".join(
+        f'<meta {"property" if name.startswith("og:") else "name"}="{name}" '
+        f'content="{escape(text)}" />\n'
+        for name, text in tags.items()
+    )
+
+
+def _summary(doctree: Any, most: int = 200) -> str:
+    """The first words of a page, cut between two of them."""
+    if doctree is None:
+        return ""
+    prose = (
+        node.astext()
+        for node in doctree.findall(nodes.paragraph)
+        if "badges" not in node["classes"]
+        and isinstance(node.parent, nodes.section | nodes.list_item)
+    )
+    words = " ".join(" ".join(prose).split())
+    return words if len(words) <= most else words[:most].rsplit(" ", 1)[0] + " …"
+
+
+def _lost_page(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
+    # A server sends it for any address: its links start from the address of the book.
+    base = app.config.html_baseurl
+    tag = f'<base href="{escape(base)}" />\n' if base else ""
+    yield "404", {"title": "No such page", "body": LOST, "metatags": tag}, "page.html"
+
+
+def _write_sitemap(app: Sphinx, error: Exception | None) -> None:
+    base = app.config.html_baseurl
+    if base and not error:
+        pages = sorted(app.builder.get_target_uri(name) for name in app.env.found_docs)
+        places = "".join(f"<url><loc>{escape(base + page)}</loc></url>\n" for page in pages)
+        (Path(app.outdir) / "sitemap.xml").write_text(SITEMAP.format(places), encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -98,5 +166,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("badges", Badges)
     app.add_directive("drawing", Drawing)
     app.add_directive("modules", Modules)
-    app.connect("html-page-context", _load_plotly)
+    app.connect("html-page-context", _finish_page)
+    app.connect("html-collect-pages", _lost_page)
+    app.connect("build-finished", _write_sitemap)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -63,10 +63,11 @@ TEMPLATE = go.layout.Template(
 def show(fig: go.Figure, alt: str) -> None:
     """Display a figure, in the book and in a live notebook alike.
 
-    In the book build (environment variable ``AMER_LITE_BOOK``) this writes HTML that needs no
-    kernel and no network; the page's own script then gives it the colours of the reader's theme.
-    Elsewhere the output holds both plotly's own form, for editors that draw it, and HTML that
-    fetches plotly.js, for Colab and ``nbconvert --to html``.
+    In the book build (environment variable ``AMER_LITE_BOOK``) this writes the figure as JSON and a
+    place for it, of its height; the page's own script draws it there, in the reader's theme, once
+    plotly is loaded. That needs no kernel and no network. Elsewhere the output holds both plotly's
+    own form, for editors that draw it, and HTML that fetches plotly.js, for Colab and ``nbconvert
+    --to html``.
 
     Args:
         fig: drawn with `TEMPLATE` unless it names a template of its own.
@@ -81,16 +82,24 @@ def show(fig: go.Figure, alt: str) -> None:
         fig = go.Figure(fig).update_layout(template=TEMPLATE)
     from IPython.display import display
 
-    build = bool(os.environ.get("AMER_LITE_BOOK"))
-    library = False if build else "cdn"
-    body = pio.to_html(fig, config=_CONFIG, include_plotlyjs=library, full_html=False)
-    label = escape(alt, quote=True)
-    html = f'<figure class="plot" role="img" aria-label="{label}">\n{body}\n</figure>'
-    bundle: dict[str, Any] = {"text/html": html, "text/plain": alt}
-    if not build:
-        own = json.loads(pio.to_json(fig, validate=False))
-        bundle["application/vnd.plotly.v1+json"] = own | {"config": _CONFIG}
+    content = {**json.loads(pio.to_json(fig, validate=False)), "config": _CONFIG}
+    bundle: dict[str, Any] = {"text/plain": alt}
+    if os.environ.get("AMER_LITE_BOOK"):
+        height = fig.layout.height or fig.layout.template.layout.height or 450  # plotly's own
+        inside = (
+            f'<div class="plotly-graph-div" style="height:{height}px"></div>'
+            f'<script type="application/json">{_in_script(content)}</script>'
+        )
+    else:
+        bundle["application/vnd.plotly.v1+json"] = content
+        inside = pio.to_html(fig, config=_CONFIG, include_plotlyjs="cdn", full_html=False)
+    bundle["text/html"] = f'<figure class="plot" aria-label="{escape(alt)}">{inside}</figure>'
     display(bundle, raw=True)
+
+
+def _in_script(content: object) -> str:
+    """JSON in which nothing ends the script element around it."""
+    return json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def write(fig: go.Figure, x: float, y: Sequence[float], texts: Sequence[str], where: str) -> None:
