@@ -175,7 +175,8 @@ def test_no_page_shuts_anyone_out(page: Page, address: str) -> None:
 def test_on_paper_nothing_is_cut_or_there_to_press(page: Page) -> None:
     page.emulate_media(media="print", color_scheme="dark")
     page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
-    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    for _ in range(2):  # before the print and by whoever prints
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
     page.wait_for_function("document.documentElement.dataset.theme === 'light'")
     widths = "[...document.querySelectorAll('.main-svg')].map((svg) => svg.clientWidth)"
     page.wait_for_function(f"Math.max(...{widths}) <= 600")
@@ -184,6 +185,8 @@ def test_on_paper_nothing_is_cut_or_there_to_press(page: Page) -> None:
     assert page.locator("h1").is_visible()
     for gone in (".copybtn", ".badges", ".updatemenu-container", ".bd-sidebar-primary"):
         assert page.locator(gone).first.is_hidden()
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
 
 
 def test_the_server_compresses_and_knows_what_it_lacks(html: Path, address: str) -> None:

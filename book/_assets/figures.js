@@ -81,12 +81,13 @@
   function print(event) {
     const root = document.documentElement;
     const before = event.type === "beforeprint";
-    if (before) root.dataset.screenTheme = root.dataset.theme;
+    if (before) root.dataset.screenTheme ??= root.dataset.theme; // the event may come twice
     root.dataset.theme = before ? "light" : root.dataset.screenTheme;
     const narrow = (figure) => Math.min(figure.clientWidth, 600);
     for (const figure of drawn()) {
       window.Plotly.relayout(figure, before ? { width: narrow(figure) } : { autosize: true });
     }
+    if (!before) delete root.dataset.screenTheme;
     applyTheme();
   }
 
