@@ -66,18 +66,22 @@ def locked(path: Path, patience: float = 600) -> Iterator[None]:
 
 @contextmanager
 def _staged(path: Path) -> Iterator[Path]:
-    """A path beside ``path`` to write to and to rename; whose lock must be held."""
-    staged = path.with_name(f".{path.name}.tmp")
-    _remove(staged)  # of a writer that was killed
+    """A path to write to and to rename to ``path``, whose lock must be held.
+
+    It lies in a folder of its own: libraries put their own temporary files beside what they write.
+    """
+    room = path.with_name(f".{path.name}.tmp")
+    _remove(room)  # of a writer that was killed
     try:
-        yield staged
+        room.mkdir()
+        yield room / path.name
     except Exception as error:
         said, nameless = str(error), isinstance(error, OSError) and not error.filename
-        if nameless or "os error" in said or (staged.name in said and type(error) is RuntimeError):
+        if nameless or "os error" in said or (room.name in said and type(error) is RuntimeError):
             raise OSError(f"{path}: could not be written: {error}") from error  # a full disk, often
         raise
     finally:
-        _remove(staged)
+        _remove(room)
 
 
 def _remove(path: Path) -> None:
