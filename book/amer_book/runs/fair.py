@@ -13,8 +13,7 @@ queries stood in none before; settings are those chosen on the first. Experiment
 ``<world>-draw-1``.
 
 ``share`` is the weight of the neighbours' vote in what is ranked (`amer_book.rivals.mix`), 0
-without; each training chooses its own on dev. ``constant`` marks the recipe with the same setting
-in all worlds, `START`.
+without; each training chooses its own on dev.
 """
 
 from __future__ import annotations
