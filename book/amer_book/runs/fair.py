@@ -355,7 +355,6 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, help="folder of the world's files, if it has any")
     parser.add_argument("--draw", type=int, default=0, choices=range(10), help="of the splits")
     parser.add_argument("--models", nargs="*", default=list(MODELS), choices=MODELS)
-    parser.add_argument("--seeds", nargs="*", type=int, default=SEEDS)
     return parser
 
 
@@ -374,7 +373,7 @@ def main() -> None:
                 point = chosen(ledger.records, name, model)
             else:
                 point = tune(ledger, world, place, model)
-            for seed in arguments.seeds:
+            for seed in SEEDS:
                 look(ledger, plain, place, model, point, seed, how)
 
 
