@@ -142,7 +142,8 @@ def text_lines(path: str | Path) -> Iterator[tuple[int, str]]:
                     raise ValueError(f"no line of a text is longer than {_LONGEST >> 20} MiB")
                 if b"\0" in raw:
                     raise ValueError("a NUL character, as in UTF-16")
-                yield number, raw.decode("utf-8-sig")  # Windows likes to begin with a mark
+                mark = "-sig" if number == 1 else ""  # with which Windows likes to begin
+                yield number, raw.decode(f"utf-8{mark}")
                 number += 1
     except (ValueError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         needed = "save the file as UTF-8" if isinstance(error, ValueError) else "fetch it again"
