@@ -57,7 +57,7 @@ class Point(NamedTuple):
     steps: int
 
 
-START = Point(True, True, 0.05, 3e-4, 400)
+START = Point(False, True, 0.02, 3e-4, 400)
 LADDERS: Mapping[str, Sequence[Any]] = {
     "masked": (True, False),
     "pointer": (True, False),

@@ -99,6 +99,7 @@ def _intents(_: Path | None, draw: int) -> Dataset:
 
 _words = Setting("wordnet", lambda _, draw: wordnet.load(seed=draw), 240, 128)
 _tags = Setting("debian-tags", lambda _, draw: debian_tags.load(seed=draw), 240)
+_reversed = Setting("debian-tags-reversed", lambda _, draw: tags.load(seed=draw), 400)
 WORLDS: Mapping[str, Setting] = {
     "intents-384": Setting("intents", _intents, 400, grid=LONG),
     "intents-64": Setting("intents", _intents, 400, dim=64, grid=LONG),
@@ -133,7 +134,9 @@ def _seal_tools(single: bool) -> Callable[[Path | None, int], Dataset]:
 WORLDS = {
     **WORLDS,
     "dependencies": Setting("dependencies", lambda _, draw: dependencies.load(seed=draw), 400),
-    "tags": Setting("debian-tags-reversed", lambda _, draw: tags.load(seed=draw), 400),
+    "tags": _reversed,
+    "tags-64": replace(_reversed, dim=64),
+    "tags-32": replace(_reversed, dim=32),
     "phenotypes": Setting("phenotypes", lambda _, draw: phenotypes.load(seed=draw), 400),
     "api-sets": Setting("api-sets", lambda _, draw: api_sets.load(seed=draw), 400),
     "seal-tools": Setting("seal-tools", _seal_tools(False), 400),
