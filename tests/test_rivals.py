@@ -6,11 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import torch
 from amer_book import records, rivals
 from amer_book.climb import at_an_end, beside, climb
 from amer_book.runs import fair
+from amer_book.runs.recipe import augmented
 
-from amer_lite import FaissIndex
+from amer_lite import FaissIndex, Prefix, TrainData
 from amer_lite.datasets.types import Example
 from amer_lite.search.merge import mixture
 
@@ -97,3 +99,14 @@ def test_no_recorded_choice_lies_at_an_end_of_its_ladder() -> None:
             for record in records.select(found, experiment=world, model=model, seed=0)
         }
         assert {*beside(point, fair.LADDERS)} <= tried, (world, model)
+
+
+def test_augmentation_asks_every_query_twice_and_never_for_nothing() -> None:
+    mask = torch.tensor([[True] * 9, [True] + [False] * 8])
+    data = TrainData(Prefix(torch.ones(2, 9, 4), mask), [[0], [1]], torch.eye(2))
+    twice = augmented(data, 1)
+    assert twice.golds == [[0], [1], [0], [1]]
+    assert torch.equal(twice.prefix.mask[:2], mask)
+    assert 1 <= twice.prefix.mask[2].sum() < 9
+    assert twice.prefix.mask[3].sum() == 1
+    assert not (twice.prefix.mask[2:] & ~mask).any()

@@ -33,7 +33,7 @@ from amer_book.records import Ledger, Record, as_bits, select, tuned
 from amer_book.rivals import Belief, Neighbours
 from amer_book.runs import parser_of, percent
 from amer_book.runs.settings import NATURAL, WORLDS, World
-from amer_lite import AMER, AMERConfig, DecoderConfig, TrainConfig, fit
+from amer_lite import AMER, AMERConfig, DecoderConfig, TrainConfig, TrainData, fit
 from amer_lite.datasets.types import Run
 from amer_lite.evaluation import geometry, metrics
 from amer_lite.search import merge as merging
@@ -92,10 +92,12 @@ MERGES: Sequence[tuple[Merge, float]] = [
 SPLITS = [Split(rule, *how) for rule in RULES for how in MERGES]
 
 
-def build(world: World, seed: int, point: Point, weighted: bool) -> AMER:
+def build(
+    world: World, seed: int, point: Point, weighted: bool, width: int = 384, layers: int = 1
+) -> AMER:
     torch.manual_seed(seed)
     states = world.train.prefix.values.shape[2]
-    decoder = DecoderConfig(state_dim=states, width=384, layers=1, heads=6, dropout=0.1)
+    decoder = DecoderConfig(states, width, layers, heads=width // 64, dropout=0.1)
     config = AMERConfig(world.setting.dim, decoder, pointer=point.pointer, weighted=weighted)
     model = AMER(config)
     if model.pointer is not None:
@@ -123,8 +125,21 @@ def best(world: World, belief: Belief, part: str = "dev") -> Run:
     return rivals.best(belief, world.index, world.examples[part], max(CUTS))
 
 
-def train(world: World, name: str, point: Point, seed: int) -> tuple[AMER, dict[int, float]]:
-    """The best of all evaluations on dev; and step → dev score."""
+def train(
+    world: World,
+    options: Mapping[str, Any],
+    point: Point,
+    seed: int,
+    *,
+    data: TrainData | None = None,
+    **shape: int,
+) -> tuple[AMER, dict[int, float]]:
+    """The best of all evaluations on dev; and step → dev score.
+
+    Args:
+        options: of the `TrainConfig`, such as one of `MODELS`.
+        data: what is trained on, if not the world's; ``shape``: of the decoder, see `build`.
+    """
     config = TrainConfig(
         steps=point.steps,
         learning_rate=point.learning_rate,
@@ -135,15 +150,15 @@ def train(world: World, name: str, point: Point, seed: int) -> tuple[AMER, dict[
         evaluate_every=max(1, point.steps // 4),
         autocast="bfloat16",
         seed=seed,
-        **MODELS[name],
+        **options,
     )
-    model = build(world, seed, point, config.loss == "mixture")
+    model = build(world, seed, point, config.loss == "mixture", **shape)
 
     def dev(model: AMER) -> float:
         found = find(world, model, "dev", config.m, point.temperature, max(CUTS))
         return score(world, as_run(found, world.index, world.examples["dev"]))
 
-    history = fit(model, world.train, config, dev, progress=False)
+    history = fit(model, data or world.train, config, dev, progress=False)
     return model, {past.step: past.score for past in history}
 
 
@@ -323,7 +338,7 @@ def tune(ledger: Ledger, world: World, place: str, name: str) -> Point:
         setting |= point._asdict()
         ledger.once(
             setting,
-            lambda: train(world, name, point, 0)[1],
+            lambda: train(world, MODELS[name], point, 0)[1],
             lambda curve: (
                 {"split": "dev", "metric": "mean recall", "step": step, "value": percent(value)}
                 for step, value in curve.items()
@@ -347,7 +362,7 @@ def look(
         alone = {part: believe(world, model, part, *options) for part in ("dev", "test")}
         yield from with_neighbours(plain, how, alone)
 
-    ledger.once(setting, lambda: train(world, name, point, seed)[0], found)
+    ledger.once(setting, lambda: train(world, MODELS[name], point, seed)[0], found)
 
 
 def parser() -> argparse.ArgumentParser:
