@@ -55,15 +55,16 @@ def mixture(scores: Scores, rows: Rows, k: int, tau: float) -> Merged:
 def soft_sum(
     rows: Rows, queries: Vectors, vectors_of: Callable[[Rows], Vectors], k: int, tau: float = 0.1
 ) -> Merged:
-    def score(row: int, vectors: Vectors) -> Hit:
+    def score(row: int, vectors: Vectors, lists: list[list[int]]) -> Hit:
         document = vectors_of(np.array([row]))[0]
-        similar = [float(vector @ document) for vector in vectors]
+        pairs = zip(vectors, lists, strict=True)
+        similar = [float(v @ document) if max(found) >= 0 else -math.inf for v, found in pairs]
         best = max(similar)
         total = best / tau + math.log(sum(math.exp((s - best) / tau) for s in similar))
         return total, row, similar.index(best)
 
     pairs = zip(rows.tolist(), queries, strict=True)
-    return _ranked([[score(row, set_) for row, _, _ in _turns(lists)] for lists, set_ in pairs], k)
+    return _ranked([[score(row, v, lists) for row, _, _ in _turns(lists)] for lists, v in pairs], k)
 
 
 def _summed(gains: NDArray[np.float64], rows: Rows, k: int) -> Merged:

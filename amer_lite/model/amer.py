@@ -12,16 +12,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
+from numpy.typing import ArrayLike
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from amer_lite.model.checks import check_finite
 from amer_lite.model.config import AMERConfig
 from amer_lite.model.decoder import Decoder
+from amer_lite.model.emission import Emission, counts_of
 from amer_lite.model.language_model import (
     LanguageModel,
     LoRA,
@@ -40,23 +42,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _KIND = "amer-lite/model-1"
-
-
-class Emission(NamedTuple):
-    """What a model says of B queries: the parts of a mixture over documents.
-
-    A vector is a softmax over documents, and the weights say how the model's belief is shared out
-    among its vectors. Sources: mixture density networks (Bishop 1994), mixture of softmaxes
-    (arXiv 1711.03953).
-
-    Attributes:
-        vectors: (B, m, d) float32, L2-normalised if the config says so.
-        log_weights: (B, m) float32, logs of weights that sum to one over a query's vectors; even
-            unless the model is ``weighted``.
-    """
-
-    vectors: Tensor
-    log_weights: Tensor
 
 
 class AMER(nn.Module):
@@ -196,23 +181,34 @@ class AMER(nn.Module):
                 mask = F.pad(mask, (0, 1), value=True)
         return _emission(emitted)
 
-    def generate(self, prefix: Prefix, m: int, *, batch_size: int = 256) -> Tensor:
+    def generate(self, prefix: Prefix, m: int | ArrayLike, *, batch_size: int = 256) -> Tensor:
         """The vectors of :meth:`generate_weighted`, (B, m, d) float32."""
         return self.generate_weighted(prefix, m, batch_size=batch_size).vectors
 
     @torch.no_grad()
-    def generate_weighted(self, prefix: Prefix, m: int, *, batch_size: int = 256) -> Emission:
+    def generate_weighted(
+        self, prefix: Prefix, m: int | ArrayLike, *, batch_size: int = 256
+    ) -> Emission:
         """:meth:`emit` with predicted feedback, in batches, without gradients and dropout.
+
+        ``m`` is one number for all queries, or (B,) integers, one for each: none is decoded further
+        than it asks for, and the emission is as wide as the greatest of them.
 
         ValueError also for vectors that are not finite, as those of damaged weights.
         """
-        m = self.check(prefix, m)
-        rows = torch.arange(len(prefix.mask)).split(positive("batch_size", batch_size))
+        counts = counts_of(m, len(prefix.mask))
+        most, size = int(counts.amax()), positive("batch_size", batch_size)
+        self.check(prefix, most)
+        device = self.input_projection.weight.device
+        vectors = torch.zeros(len(counts), most, self.config.dim, device=device)
+        log_weights = torch.full(vectors.shape[:2], -torch.inf, device=device)
         with evaluating(self):
-            parts = [self.emit(prefix.select(r), m=m, check=False) for r in rows]
-        emission = Emission(*(torch.cat(part) for part in zip(*parts, strict=True)))
-        check_finite("generate: the model emits", emission.vectors)
-        return emission
+            for count in counts.unique().tolist():
+                for rows in (counts == count).nonzero()[:, 0].split(size):
+                    part = self.emit(prefix.select(rows), m=count, check=False)
+                    vectors[rows, :count], log_weights[rows, :count] = part
+        check_finite("generate: the model emits", vectors)
+        return Emission(vectors, log_weights)
 
     @torch.no_grad()
     def attention(self, prefix: Prefix, m: int) -> Tensor:

@@ -26,7 +26,7 @@ class AMERConfig:
         lora: adapters on a pretrained ``lm``, whose own weights are frozen and are not saved.
         normalize: emit L2-normalised vectors. Switch off only for unnormalised document spaces.
         weighted: learn how much of the answer each vector stands for; see
-            :class:`~amer_lite.model.amer.Emission`.
+            :class:`~amer_lite.model.emission.Emission`.
     """
 
     dim: Count

@@ -53,23 +53,35 @@ class VectorIndex(Protocol):
         ...
 
 
-def search_sets(index: VectorIndex, vectors: Vectors, k: int) -> Hits:
-    """Search with all m vectors of all B queries in one batch.
+def search_sets(
+    index: VectorIndex, vectors: Vectors, k: int, real: NDArray[np.bool_] | None = None
+) -> Hits:
+    """Search with the m vectors of all B queries in one batch.
 
     Args:
         index: filled.
         vectors: (B, m, dim), B and m ≥ 1.
         k: hits per vector: scores and rows are (B, m, k), as merges read them.
+        real: (B, m), which vectors to search with, all if None; the others find nothing.
 
     Raises:
-        ValueError: another shape, and what ``index.search`` raises of vector query · m + j.
+        ValueError: another shape, a query without a vector, and what ``index.search`` raises of the
+            vectors that are searched with, counted in their order.
     """
     if vectors.ndim != 3 or vectors.shape[2] != index.dim or not vectors.size:
         wanted = f"(B, m, {index.dim}) with B and m ≥ 1"
         raise ValueError(f"search_sets: expected {wanted}, got {vectors.shape}")
-    hits = index.search(vectors.reshape(-1, index.dim), k)
     shape = (*vectors.shape[:2], k)
-    return Hits(hits.scores.reshape(shape), hits.rows.reshape(shape))
+    if real is None or (real.shape == shape[:2] and real.all()):
+        hits = index.search(vectors.reshape(-1, index.dim), k)
+        return Hits(hits.scores.reshape(shape), hits.rows.reshape(shape))
+    if real.shape != shape[:2] or not real.any(1).all():
+        said = "one vector or more for each query"
+        raise ValueError(f"search_sets: real {real.shape}: expected {shape[:2]}, {said}")
+    hits = index.search(vectors[real], k)
+    scores, rows = np.full(shape, -np.inf, np.float32), np.full(shape, -1)
+    scores[real], rows[real] = hits
+    return Hits(scores, rows)
 
 
 def comparable(vectors: Vectors, index: VectorIndex, what: str) -> Vectors:

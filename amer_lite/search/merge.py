@@ -82,8 +82,8 @@ def soft_sum(
 ) -> Merged:
     """Re-score the candidates of all lists exactly with log Σ_j exp(v_j·d / τ).
 
-    τ → 0 ranks by the best single similarity, a large τ by the mean of all. ``found_by``: the
-    vector with the highest v_j·d, ties to the first.
+    τ → 0 ranks by the best single similarity, a large τ by the mean of all; j runs over the vectors
+    that found anything. ``found_by``: the vector with the highest v_j·d, ties to the first.
 
     Args:
         rows, k: see above.
@@ -105,6 +105,7 @@ def soft_sum(
         if not len(candidates):
             continue
         similar = vectors_of(candidates) @ queries[query].T  # (candidates, m)
+        similar[:, (rows[query] < 0).all(1)] = -np.inf  # who has no list has no voice
         total = logsumexp(similar.astype(np.float64) / tau, axis=1)
         if not (np.abs(total) <= np.finfo(np.float32).max).all():
             said = f"of query {query} are NaN or infinite, or tau={tau!r} is too small"
@@ -133,8 +134,7 @@ def mixture(
     _check_tau(tau)
     if weights is None:
         weights = np.full(rows.shape[:2], 1 / rows.shape[1])
-    if weights.shape != rows.shape[:2] or not (np.isfinite(weights) & (weights >= 0)).all():
-        raise ValueError(f"weights {weights.shape}: expected {rows.shape[:2]}, finite and ≥ 0")
+    weights = check_weights(weights, rows.shape[:2])
     real = np.where(rows >= 0, scores.astype(np.float64), -np.inf)
     real[(rows < 0).all(axis=2)] = 0  # an empty list has nothing to share out
     with np.errstate(over="ignore"):  # a tiny tau leaves the best hits only
@@ -142,6 +142,14 @@ def mixture(
     share /= share.sum(axis=2, keepdims=True)
     share *= weights[..., None]
     return _rank(rows, _summed(rows, share), k)
+
+
+def check_weights(weights: Vectors, shape: tuple[int, ...]) -> Vectors:
+    """``weights``; ValueError unless they have this shape, are finite and not negative."""
+    weights = np.asarray(weights)
+    if weights.shape != shape or not (np.isfinite(weights) & (weights >= 0)).all():
+        raise ValueError(f"weights {weights.shape}: expected {shape}, finite and ≥ 0")
+    return weights
 
 
 def _summed(rows: Rows, gains: NDArray[np.float64]) -> Scores:

@@ -179,7 +179,7 @@ def mixture_info_nce(
     :func:`amer_lite.search.merge.mixture` ranks. Equal to :func:`single_info_nce` for m = 1.
 
     Args:
-        log_weights: (B, m) float, see :class:`amer_lite.model.amer.Emission`.
+        log_weights: (B, m) float, see :class:`amer_lite.model.emission.Emission`.
         **extra: ``gold_ids``, ``negatives``, ``negative_ids``; these, all other arguments and
             the errors are those of :func:`set_info_nce`.
 
