@@ -197,8 +197,8 @@ class AMER(nn.Module):
         ValueError also for vectors that are not finite, as those of damaged weights.
         """
         counts = counts_of(m, len(prefix.mask))
-        most, size = int(counts.amax()), positive("batch_size", batch_size)
-        self.check(prefix, most)
+        most = self.check(prefix, max(counts.tolist(), default=1))
+        size = positive("batch_size", batch_size)
         device = self.input_projection.weight.device
         vectors = torch.zeros(len(counts), most, self.config.dim, device=device)
         log_weights = torch.full(vectors.shape[:2], -torch.inf, device=device)
