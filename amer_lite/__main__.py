@@ -55,20 +55,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if good else 1
 
 
-def _example() -> Path:
-    """A config that is where this package is: in a wheel, or in a checkout."""
+def configs() -> Path:
+    """The folder of the configs that come with this package, in a wheel or in a checkout."""
     here = Path(__file__).parent
     places = (here / "configs", here.parent / "data" / "configs")
-    return next((at for at in places if at.is_dir()), here) / "words.toml"
+    return next((at for at in places if at.is_dir()), here)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser("amer-lite", description=__doc__, epilog=f"An example: {_example()}")
+    example = configs() / "words.toml"
+    parser = _Parser("amer-lite", description=__doc__, epilog=f"An example: {example}")
     parser.add_argument("--version", action="version", version=f"%(prog)s {amer_lite.__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary)
-        said = f"a TOML file that describes the run, such as {_example()}"
+        said = f"a TOML file that describes the run, such as {example}"
         command.add_argument("config", help=said)
         command.add_argument("--debug", action="store_true", help="show a failure's traceback")
         said, place = "change one value; may stand several times", "SECTION.FIELD=VALUE"

@@ -20,15 +20,16 @@ from pathlib import Path
 
 import torch
 
-from amer_book.records import RESULTS, Ledger, Record
+from amer_book.records import Ledger, Record
 from amer_book.runs import parser_of, percent
+from amer_lite.__main__ import configs
 from amer_lite.__main__ import main as amer_lite
 from amer_lite.commands import stages
 from amer_lite.commands.config import read
 from amer_lite.commands.evaluate import measure
 from amer_lite.storage import cache_folder, write_text
 
-CONFIG = RESULTS.parent / "configs" / "words.toml"  # of a checkout
+CONFIG = configs() / "words.toml"
 RATES = (3e-4, 1e-3)
 SEEDS = (0, 1, 2)
 SETTING: Record = {"experiment": "lm", "dataset": "wordnet", "dim": 384}
