@@ -63,6 +63,11 @@ DRAWN: list[tuple[str, tuple, dict]] = [  # function, arguments
                        ["a", "b"], {"edge": [[(8, 2), (16, 8)], [(9, 3), (12, 5)]]}), {}),
     ("predictions", ({"room": [0.5, 1.5], "rho": [3.0, 1.0]}, {"quiet": [0], "noisy": [1]},
                      [0.0, 90.0], {"room": [1.0], "rho": [1.4, 2.0]}, ["w0", "w1"]), {}),
+    ("bill", ({v: {"read": [1, 1], "search": [1, 2]} for v in ("one", "256")}, [1, 2], "ms"), {}),
+    ("tradeoff", ({n: {"flat": [(5, 100, "")], "IVF": [(1, 60, "<i>"), (2, 90, "16")]}
+                   for n in ("10,000", "100,000")}, "ms"), {}),
+    ("estimate", ({"flat": np.ones((2, 3)), "IVF": np.full((2, 3), 0.1)}, ["10⁶", "10⁹"],
+                  [1, 2, 5], "$"), {}),
 ]
 # fmt: on
 

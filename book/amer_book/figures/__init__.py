@@ -4,6 +4,7 @@ Functions here draw what they are given: no computing inside. What a single chap
 it sets on the figure that it gets, by plotly's own ``update_xaxes`` and ``update_yaxes``.
 """
 
+from amer_book.figures.cost import bill, estimate, tradeoff
 from amer_book.figures.emitting import cache_work, pointing, who_finds_what
 from amer_book.figures.geometry import Cap, caps
 from amer_book.figures.lines import lines, panels
@@ -19,9 +20,11 @@ __all__ = [
     "ScorePlane",
     "Turn",
     "assignment",
+    "bill",
     "cache_work",
     "caps",
     "dots",
+    "estimate",
     "forest",
     "lines",
     "merge_steps",
@@ -32,6 +35,7 @@ __all__ = [
     "score_planes",
     "seed_dots",
     "show",
+    "tradeoff",
     "trails",
     "who_finds_what",
 ]
