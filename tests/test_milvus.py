@@ -15,7 +15,7 @@ import pytest
 
 from amer_lite.search.faiss import FaissIndex
 from amer_lite.search.index import Vectors
-from amer_lite.search.retrieve import search_and_merge
+from amer_lite.search.retrieve import Merge, search_and_merge
 
 pytest.importorskip("milvus_lite")
 from amer_lite.search.milvus import MilvusIndex
@@ -83,12 +83,13 @@ def test_the_same_ids_as_exact_search(address: str, metric: Any) -> None:
     np.testing.assert_allclose(found.scores, wanted.scores, atol=1e-5)
     assert (found.scores.dtype, found.rows.dtype) == (np.float32, np.int64)
     sets = QUERIES.reshape(-1, 5, DIM)
-    for merge in ("round_robin", "soft_sum"):  # the latter fetches vectors
-        ranked = [search_and_merge(one, sets, 10, merge=merge).rows for one in (index, exact)]
-        np.testing.assert_array_equal(*ranked)
+    merges: tuple[Merge, ...] = ("round_robin", "soft_sum")
+    for merge in merges:  # the latter fetches vectors
+        one, other = (search_and_merge(engine, sets, 10, merge=merge) for engine in (index, exact))
+        np.testing.assert_array_equal(one.rows, other.rows)
     rows = np.array([599, 0, 7, 7])
     np.testing.assert_array_equal(index.vectors(rows), exact.vectors(rows))
-    assert index.rows(["é7", "é0"]).tolist() == [7, 0] and index.vectors([]).shape == (0, DIM)
+    assert index.rows(["é7", "é0"]).tolist() == [7, 0] and index.vectors(index.rows([])).shape == (0, DIM)
     index.close()  # and it opens again by itself
     again = MilvusIndex(address, f"same_{metric}", DIM, metric)
     assert list(again.ids) == NAMES == list(index.ids) and len(again) == 600

@@ -143,7 +143,8 @@ class MilvusIndex:
 
     def vectors(self, rows: Rows) -> Vectors:
         """The stored vectors (r, dim) float32 of rows (r,), under cosine the normalised ones."""
-        wanted, found = known_rows(rows, self).tolist(), {}
+        wanted = known_rows(rows, self).tolist()
+        found: dict[int, list[float]] = {}
         for start in range(0, len(wanted), block := max(1, _NUMBERS // self.dim)):
             ids = sorted({*wanted[start : start + block]})
             got = self._server.ask("get", ids=ids, output_fields=["vector"])
