@@ -41,8 +41,8 @@ INDEXES: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "int8": ("SQ8", "", (0,)),
     "PQ": ("PQ32", "", (0,)),
     "IVF": ("IVF{clusters},Flat", "nprobe", NPROBE),
-    "IVF + PQ": ("IVF{clusters},PQ32", "nprobe", NPROBE),
     "HNSW": ("HNSW16", "efSearch", EF),
+    "IVF + PQ": ("IVF{clusters},PQ32", "nprobe", NPROBE),
 }
 RULES: dict[str, Callable[[Rows, Vectors, Vectors, Vectors], object]] = {
     "round robin": lambda rows, scores, sets, documents: merge.round_robin(rows, K),
