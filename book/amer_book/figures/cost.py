@@ -10,6 +10,8 @@ import plotly.graph_objects as go
 from amer_book.figures.controls import choice, slider
 from amer_book.figures.page import PALETTE, SYMBOLS, plain
 
+_SHAPES = ("", "/", "x", ".")  # of the parts of a bill
+
 
 def bill(
     views: Mapping[str, Mapping[str, Sequence[float]]], many: Sequence[int], unit: str
@@ -22,13 +24,14 @@ def bill(
         unit: of the cost, the y axis' title.
     """
     fig, owners = go.Figure(), []
+    pattern = {"fillmode": "overlay", "fgopacity": 0.5}
     for number, parts in enumerate(views.values()):
         for place, (part, costs) in enumerate(parts.items()):
             fig.add_bar(
                 x=[str(m) for m in many],
                 y=[float(f"{cost:.4g}") for cost in costs],
                 name=plain(part),
-                marker={"color": PALETTE[place], "pattern_shape": ["", "/", "x", "."][place]},
+                marker={"color": PALETTE[place], "pattern": pattern | {"shape": _SHAPES[place]}},
                 hovertemplate=f"%{{x}} vectors: %{{y:.3~g}}<extra>{plain(part)}</extra>",
             )
             owners.append(number)
@@ -94,9 +97,11 @@ def estimate(
         [{"y": [float(f"{y:.4g}") for y in values[size]]} for values in series.values()]
         for size in range(len(sizes))
     ]
-    slider(fig, sizes, states, prefix="documents: ")
+    slider(fig, sizes, states, prefix="documents: ", active=len(sizes) // 2)
     every = np.log10(np.concatenate([values.ravel() for values in series.values()]))
     fig.update_xaxes(title="vectors a query", tickvals=list(many))
-    fig.update_yaxes(title=plain(y_title), type="log", range=[every.min() - 0.1, every.max() + 0.1])
+    fig.update_yaxes(
+        title=plain(y_title), type="log", dtick=1, range=[every.min() - 0.1, every.max() + 0.1]
+    )
     fig.update_layout(showlegend=True)
     return choice(fig, [""], [None] * len(series), height=560)
