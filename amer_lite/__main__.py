@@ -1,4 +1,4 @@
-"""From data to figures: five commands over one TOML file that says what the run is."""
+"""From data to figures: six commands over one TOML file that says what the run is."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import amer_lite
 
 COMMANDS = {
     "audit": "show what was repaired in the data and what is wrong with them (then exit 1)",
+    "diagnose": "say before any training whether several vectors may pay on the data",
     "embed": "write the corpus as shards of vectors; a second run writes what is missing",
     "train": "train a language model to emit vectors; a second run resumes",
     "retrieve": "search with the trained model; write a TREC run and its qrels",
@@ -74,6 +75,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--debug", action="store_true", help="show a failure's traceback")
         said, place = "change one value; may stand several times", "SECTION.FIELD=VALUE"
         command.add_argument("--set", metavar=place, action="append", default=[], help=said)
+        if name == "diagnose":
+            command.add_argument("--json", metavar="FILE", help="write what is printed here too")
         if name == "retrieve":
             said = "search with the document encoder itself"
             command.add_argument("--untrained", action="store_true", help=said)

@@ -1,4 +1,4 @@
-"""The five commands, for real, on small files in the official formats."""
+"""The commands, for real, on small files in the official formats."""
 
 from __future__ import annotations
 

@@ -80,6 +80,7 @@ def test_the_wheel_holds_both_packages_and_the_results(tmp_path: Path) -> None:
         (entry,) = (name for name in names if name.endswith("entry_points.txt"))
         assert "amer-lite = amer_lite.__main__:main" in archive.read(entry).decode()
     source = {path.relative_to(ROOT) for path in (ROOT / "amer_lite").rglob("*.py*")}
+    source |= {path.relative_to(ROOT) for path in (ROOT / "amer_lite").rglob("*.json")}
     source |= {path.relative_to(ROOT / "book") for path in (ROOT / "book/amer_book").rglob("*.py")}
     wanted = {path.as_posix() for path in source if "__pycache__" not in path.parts}
     wanted |= {f"amer_book/results/{path.name}" for path in (ROOT / "data/results").iterdir()}

@@ -7,13 +7,14 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
-from amer_book import records, rivals
+from amer_book import beliefs, records
 from amer_book.climb import at_an_end, beside, climb
 from amer_book.runs import fair
 from amer_book.runs.recipe import augmented
 
 from amer_lite import FaissIndex, Prefix, TrainData
 from amer_lite.datasets.types import Example
+from amer_lite.evaluation import rivals
 from amer_lite.search.merge import mixture
 
 
@@ -69,7 +70,7 @@ def test_neighbours_vote_by_nearness_and_share_out_their_golds() -> None:
 
 def test_beliefs_mix_and_rank() -> None:
     rows, scores = np.array([[[2, 0, -1]]]), np.array([[[0.9, 0.8, -np.inf]]], np.float32)
-    belief = rivals.as_belief(mixture(scores, rows, 3, tau=0.1), 4)
+    belief = beliefs.as_belief(mixture(scores, rows, 3, tau=0.1), 4)
     assert belief.shape == (1, 4) and belief.sum() == pytest.approx(1)
     assert belief[0, [1, 3]].tolist() == [0, 0] and belief[0, 2] > belief[0, 0] > 0
     index = FaissIndex(2)
@@ -77,7 +78,7 @@ def test_beliefs_mix_and_rank() -> None:
     run = rivals.best(belief, index, [Example("q", "q", ["a"])], 3)
     assert list(run.rankings["q"]) == ["c", "a"]
     other = np.array([[0, 0.5, 0, 0.5]], np.float32)
-    mixed = rivals.best(rivals.mix(belief, other, 0.9), index, [Example("q", "q", ["a"])], 9)
+    mixed = rivals.best(beliefs.mix(belief, other, 0.9), index, [Example("q", "q", ["a"])], 9)
     assert list(mixed.rankings["q"]) == ["b", "d", "c", "a"]
 
 

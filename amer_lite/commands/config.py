@@ -235,7 +235,7 @@ class Config(Section):
 def read(path: str | Path, changes: Iterable[str] = (), command: str = "") -> Config:
     """The run that a TOML file describes; ``changes``, such as ``train.epochs=3``, win.
 
-    An ``audit`` needs ``data`` alone, and ``embed`` a ``folder`` and ``data``. ValueError names
+    ``audit`` and ``diagnose`` need ``data`` alone, ``embed`` a ``folder`` too. ValueError names
     every field that is missing, unknown, or of a wrong type or value.
     """
     try:
@@ -244,10 +244,10 @@ def read(path: str | Path, changes: Iterable[str] = (), command: str = "") -> Co
         raise ValueError(f"{path}: not TOML: {error}") from error
     for change in changes:
         _apply(change, tables)
-    if command in ("audit", "embed"):  # which do not look at the rest
+    if command in ("audit", "diagnose", "embed"):  # which do not look at the rest
         tables = {"lm": {}, "train": {"epochs": 1, "m": 1}, "retrieve": {"m": 1}} | tables
         tables |= {} if {"lora", "states"} & tables.keys() else {"lora": {}}
-    if command == "audit":
+    if command in ("audit", "diagnose"):
         tables.setdefault("folder", str(cache_folder() / "audit"))
     try:  # as JSON, where a strict tuple may be written as a list
         return Config.model_validate_json(json.dumps(tables, default=str), strict=True)

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -34,7 +35,7 @@ def embed(config: Config) -> str:
 
 
 def _write(config: Config, processes: Accelerator, folder: Path) -> str:
-    settings, encoder = config.encoder, _opened(config.encoder, processes.device)
+    settings, encoder = config.encoder, opened(config.encoder, processes.device)
     loaded = task.load(config)
     passages = loaded.passages()
     names: list[str] = []
@@ -79,7 +80,7 @@ def accelerator() -> Accelerator:
 
 def nearest(config: Config, index: ShardIndex, examples: Sequence[Example], k: int) -> Rankings:
     """Per question the ids of the ``k`` passages nearest to the encoder's own vector of it."""
-    encoder = _opened(config.encoder, accelerator().device)
+    encoder = opened(config.encoder, accelerator().device)
     stages.require(config, "embed", encoder_sha256=encoder.fingerprint)
     texts = [example.query for example in examples]
     vectors = encoder.embed_queries(texts, config.encoder.batch_size)
@@ -87,6 +88,9 @@ def nearest(config: Config, index: ShardIndex, examples: Sequence[Example], k: i
     return {e.id: [index.ids[row] for row in rows] for e, rows in zip(examples, found, strict=True)}
 
 
-def _opened(settings: Encoder, device: torch.device) -> SentenceEncoder:
+def opened(
+    settings: Encoder, device: torch.device, cache: Literal[False] | None = False
+) -> SentenceEncoder:
+    """The encoder of a config; with the user's cache, if that is None."""
     given = settings.model_dump(include={"query_prompt", "document_prompt", "trust_remote_code"})
-    return SentenceEncoder(settings.source, device=device, cache=False, **given)
+    return SentenceEncoder(settings.source, device=device, cache=cache, **given)

@@ -31,10 +31,7 @@ def retrieve(config: Config, untrained: bool = False) -> str:
     device, folder, wanted = accelerator().device, Path(config.folder), config.retrieve
     loaded = task.load(config)
     stages.require(config, before, data_sha256=loaded.sha256)
-    examples = loaded.dataset.splits.get(wanted.split)
-    if examples is None:
-        known = ", ".join(loaded.dataset.splits)
-        raise ValueError(f"retrieve.split {wanted.split!r} is unknown; the splits are {known}")
+    examples = loaded.questions(wanted.split)
     index = ShardIndex(folder / "embeddings", device=device)
     if untrained:
         name, vectors = f"{wanted.split}-untrained", "the encoder's own vector"

@@ -21,7 +21,7 @@ from amer_lite.datasets.audit import audit as inspect
 from amer_lite.datasets.cleaning import Answers, mentions
 from amer_lite.datasets.files import Document, Query, by_split, read_records
 from amer_lite.datasets.splits import normalise_text, split
-from amer_lite.datasets.types import Dataset
+from amer_lite.datasets.types import Dataset, Example
 from amer_lite.storage import atomic_path, digest_of, sha256
 
 SAMPLE = 100_000  # passages that are no golds, for the audit
@@ -48,6 +48,13 @@ class Task:
         if self.data.corpus:
             return read_passages(self.data)
         return (Document(id=doc, text=text) for doc, text in self.dataset.corpus.items())
+
+    def questions(self, split: str) -> Sequence[Example]:
+        """Those of a split; ValueError names the splits there are."""
+        if split not in self.dataset.splits:
+            known = ", ".join(self.dataset.splits)
+            raise ValueError(f"retrieve.split {split!r} is unknown; the splits are {known}")
+        return self.dataset.splits[split]
 
     def holders(self, found: Rankings) -> dict[str, list[list[str]]]:
         """Per question and answer those of the found passages that hold one of its strings."""

@@ -12,7 +12,7 @@ Beside the first splits there are others, ``--draw 1`` and on, drawn anew, whose
 queries stood in none before; settings are those chosen on the first. Experiments are then
 ``<world>-draw-1``.
 
-``share`` is the weight of the neighbours' vote in what is ranked (`amer_book.rivals.mix`), 0
+``share`` is the weight of the neighbours' vote in what is ranked (`amer_book.beliefs.mix`), 0
 without; each training chooses its own on dev.
 """
 
@@ -27,15 +27,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from amer_book import rivals
+from amer_book import beliefs
 from amer_book.climb import climb
 from amer_book.records import Ledger, Record, as_bits, select, tuned
-from amer_book.rivals import Belief, Neighbours
 from amer_book.runs import parser_of, percent
 from amer_book.runs.settings import NATURAL, WORLDS, World
 from amer_lite import AMER, AMERConfig, DecoderConfig, TrainConfig, TrainData, fit
 from amer_lite.datasets.types import Run
-from amer_lite.evaluation import geometry, metrics
+from amer_lite.evaluation import diagnosis, geometry, metrics, rivals
+from amer_lite.evaluation.rivals import Belief, Neighbours
 from amer_lite.search import merge as merging
 from amer_lite.search.index import Hits, search_sets
 from amer_lite.search.merge import Merged
@@ -113,7 +113,7 @@ def find(world: World, model: AMER, part: str, m: int, tau: float, depth: int) -
 
 def believe(world: World, model: AMER, part: str, m: int, tau: float) -> Belief:
     found = find(world, model, part, m, tau, min(DEPTH, len(world.ids)))
-    return rivals.as_belief(found, len(world.ids))
+    return beliefs.as_belief(found, len(world.ids))
 
 
 def score(world: World, run: Run) -> float:
@@ -198,7 +198,7 @@ class Plain:
     def untrained(self, part: str) -> Belief:
         vectors = (self.whole[part] @ self.world.basis.numpy().T)[:, None]
         found = search_and_merge(self.world.index, vectors, DEPTH, merge="mixture")
-        return rivals.as_belief(found, len(self.world.ids))
+        return beliefs.as_belief(found, len(self.world.ids))
 
     def vote(self, part: str, how: Neighbours) -> Belief:
         known = self.whole["train"]
@@ -226,18 +226,10 @@ class Plain:
         if rule == "tokens":
             states, mask = (x.numpy() for x in self.world.queries[part])
             sets = [row[real] @ basis.T for row, real in zip(states, mask, strict=True)]
-        else:
-            cut = rivals.clauses if rule == "clauses" else self._telling
-            parts = [cut(text) for text in self.texts[part]]
-            distinct = list(dict.fromkeys(piece for pieces in parts for piece in pieces))
-            place = {piece: row for row, piece in enumerate(distinct)}
-            vectors = self.world.encoder.embed(distinct) @ basis.T
-            sets = [vectors[[place[piece] for piece in pieces]] for pieces in parts]
-        most = max(map(len, sets))
-        weights = np.array([[i < len(s) for i in range(most)] for s in sets], np.float32)
-        weights /= weights.sum(1, keepdims=True)
-        padded = [np.concatenate([s, np.repeat(s[:1], most - len(s), 0)]) for s in sets]
-        return np.stack(padded).astype(np.float32), weights
+            return rivals.padded(sets)
+        cut = rivals.clauses if rule == "clauses" else self._telling
+        parts = [cut(text) for text in self.texts[part]]
+        return rivals.embedded(parts, lambda texts: self.world.encoder.embed(texts) @ basis.T)
 
     def _telling(self, query: str) -> list[str]:
         return rivals.telling_words(query, self.common)
@@ -293,33 +285,24 @@ def with_neighbours(plain: Plain, how: Neighbours, alone: Mapping[str, Belief]) 
     votes = {part: plain.vote(part, how) for part in alone}
 
     def quality(share: float) -> float:
-        return score(world, best(world, rivals.mix(alone["dev"], votes["dev"], share)))
+        return score(world, best(world, beliefs.mix(alone["dev"], votes["dev"], share)))
 
     share = max(SHARES, key=quality)
-    mixed = {part: rivals.mix(alone[part], votes[part], share) for part in alone}
+    mixed = {part: beliefs.mix(alone[part], votes[part], share) for part in alone}
     yield from both(world, mixed, share=share, neighbours=True)
 
 
 def describe(world: World) -> Iterator[Record]:
     """How large a world is, how far apart its golds, and what one vector reaches at best."""
     examples = world.examples["test"]
-    rows = [torch.from_numpy(world.index.rows(example.gold_ids)) for example in examples]
-    padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
-    mask = np.arange(padded.shape[1]) < np.array([len(r) for r in rows])[:, None]
-    golds = world.documents[padded].numpy()
-    several = mask.sum(1) > 1
-    seen = {gold for example in world.examples["train"] for gold in example.gold_ids}
+    golds = diagnosis.gold_sets(world.index, examples)
     facts = {f"{part} queries": len(some) for part, some in world.examples.items()} | {
         "documents": len(world.ids),
-        "golds": mask.sum(1).mean(),
-        "golds seen in training": np.mean([g in seen for e in examples for g in e.gold_ids]),
-        "rho at 10": np.median(geometry.rho(golds, world.index, [10], mask)),
+        **diagnosis.facts(golds, world.index, world.examples["train"]),
     }
-    if several.any():
-        facts["gold cosine"] = geometry.gold_cosine(golds[several], mask[several]).mean()
     for name, value in facts.items():
         yield {"split": "test", "metric": name, "value": round(float(value), 4)}
-    oracle = geometry.centroid(golds, mask)[:, None].astype(np.float32)
+    oracle = geometry.centroid(golds.points, golds.mask)[:, None]
     run = as_run(search_and_merge(world.index, oracle, max(CUTS)), world.index, examples)
     yield from ({**row, "of": "centroid of the golds"} for row in measured(world, run, "test"))
 

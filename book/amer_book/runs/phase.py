@@ -30,7 +30,7 @@ from amer_lite.search.retrieve import as_run, search_and_merge
 GOLDS, DIMS = (2, 3, 5, 8), (8, 16, 32, 64, 128)
 COMPANIONS, NOISES = (0, 3), (0.0, 0.5)
 SIZES: Record = {"train": 5000, "dev": 100, "test": 200}
-CORPUS, SEED = 200_000, 1
+CORPUS, SEED, SPREAD = 200_000, 1, 0.5
 STEPS, LONGER, K = 800, 2400, 10  # LONGER for the most golds, where STEPS do not suffice
 
 
@@ -39,7 +39,7 @@ def config(golds: int, dim: int, companions: int, noise: float) -> SyntheticConf
     total = golds * sum(SIZES.values())
     return SyntheticConfig(
         "rotations", dim=dim, golds=golds, **SIZES, corpus=CORPUS, noise=noise, seed=SEED,
-        crowd=companions * total / (CORPUS - total), crowd_spread=0.5,
+        crowd=companions * total / (CORPUS - total), crowd_spread=SPREAD,
     )  # fmt: skip
 
 

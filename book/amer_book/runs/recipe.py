@@ -18,11 +18,11 @@ import numpy as np
 import torch
 
 from amer_book.records import Ledger, Record, select
-from amer_book.rivals import Neighbours
 from amer_book.runs import fair, parser_of, percent
 from amer_book.runs.settings import WORLDS, World
 from amer_lite import AMER, Prefix, TrainData
 from amer_lite.evaluation import metrics
+from amer_lite.evaluation.rivals import Neighbours
 from amer_lite.search.retrieve import as_run, retrieve
 
 SEEN = 1000  # training queries that are asked again

@@ -174,25 +174,32 @@ class World:
         self.index = FaissIndex(setting.dim)
         self.index.add(self.documents.numpy(), self.ids)
         self.examples = {part: examples[: MOST[part]] for part, examples in data.splits.items()}
-        self.queries = {
-            part: encoder.token_states([example.query for example in examples])
-            for part, examples in self.examples.items()
-        }
         if setting.language_model:
-            self._add_language_model()
-        self.train = TrainData(
-            self.queries["train"],
-            [self.index.rows(example.gold_ids).tolist() for example in self.examples["train"]],
-            self.documents,
-        )
+            self.basis = F.pad(self.basis, (0, self._reader.dim))
 
-    def _add_language_model(self) -> None:
-        reader = PromptEncoder(prompt=PROMPT, layers=(16, 26), last=1)
-        for part, prefix in self.queries.items():
-            states = reader.token_states([example.query for example in self.examples[part]])
-            beside = states.values.expand(-1, prefix.mask.shape[1], -1)
-            self.queries[part] = Prefix(torch.cat([prefix.values, beside], 2), prefix.mask)
-        self.basis = F.pad(self.basis, (0, reader.dim))
+    def texts(self, part: str) -> list[str]:
+        """The queries of a split as they are written."""
+        return [example.query for example in self.examples[part]]
+
+    @cached_property
+    def queries(self) -> dict[str, Prefix]:
+        """What a model reads, by split."""
+        queries = {part: self.encoder.token_states(self.texts(part)) for part in self.examples}
+        if self.setting.language_model:
+            for part, prefix in queries.items():
+                states = self._reader.token_states(self.texts(part))
+                beside = states.values.expand(-1, prefix.mask.shape[1], -1)
+                queries[part] = Prefix(torch.cat([prefix.values, beside], 2), prefix.mask)
+        return queries
+
+    @cached_property
+    def _reader(self) -> PromptEncoder:
+        return PromptEncoder(prompt=PROMPT, layers=(16, 26), last=1)
+
+    @cached_property
+    def train(self) -> TrainData:
+        golds = [self.index.rows(example.gold_ids).tolist() for example in self.examples["train"]]
+        return TrainData(self.queries["train"], golds, self.documents)
 
     @cached_property
     def _counts(self) -> np.ndarray:

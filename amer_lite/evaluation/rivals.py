@@ -1,22 +1,21 @@
 """Plain rivals of a trained retriever: a split of the query, a vote of its neighbours, popularity.
 
 They train nothing. A *belief* is what one thinks of all documents: (Q, N) float32, not negative,
-rows that sum to at most one. Beliefs mix: the share of one, the rest of the other.
+rows that sum to at most one.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from amer_lite.datasets.types import Example, Run
-from amer_lite.search.index import VectorIndex
-from amer_lite.search.merge import Merged
+from amer_lite.search.index import VectorIndex, Vectors
 
 Belief = NDArray[np.float32]
 COMMON = 0.01  # a word of more than this share of the training queries says nothing
@@ -45,6 +44,28 @@ def clauses(query: str) -> list[str]:
     """The query cut at punctuation and connectives; parts of a letter or two are dropped."""
     parts = (part.strip() for part in CONNECTIVES.split(query))
     return list(dict.fromkeys(part for part in parts if len(part) > 2)) or [query]
+
+
+def embedded(
+    parts: Sequence[Sequence[str]], embed: Callable[[list[str]], Vectors]
+) -> tuple[Vectors, Vectors]:
+    """The parts of Q queries as vectors (Q, m, d), and their shares (Q, m) in a mixture.
+
+    ``embed`` sees each distinct part once. Queries with fewer than m parts are padded with copies
+    of their first, which have no share.
+    """
+    distinct = list(dict.fromkeys(part for own in parts for part in own))
+    place = {part: row for row, part in enumerate(distinct)}
+    vectors = embed(distinct)
+    return padded([vectors[[place[part] for part in own]] for own in parts])
+
+
+def padded(sets: Sequence[Vectors]) -> tuple[Vectors, Vectors]:
+    """Sets of vectors (n ≥ 1, d) as `embedded` returns them."""
+    most = max(map(len, sets))
+    shares = np.array([[i < len(own) for i in range(most)] for own in sets], np.float32)
+    rows = [np.concatenate([own, np.repeat(own[:1], most - len(own), 0)]) for own in sets]
+    return np.stack(rows).astype(np.float32), shares / shares.sum(1, keepdims=True)
 
 
 class Neighbours(NamedTuple):
@@ -84,26 +105,12 @@ def popularity(golds: Sequence[Sequence[int]], documents: int) -> Belief:
     return (counts / counts.sum()).astype(np.float32)[None]
 
 
-def as_belief(merged: Merged, documents: int) -> Belief:
-    """What a merge by probability says, as far as it was fetched."""
-    belief = np.zeros((len(merged.rows), documents + 1), np.float32)
-    np.put_along_axis(belief, merged.rows, np.where(merged.rows < 0, 0, merged.scores), axis=1)
-    return belief[:, :-1]  # padding, row −1, has gone to the last column
-
-
-def mix(one: Belief, other: Belief, share: float) -> Belief:
-    """(1 − share) · one + share · other: interpolation as in kNN-LM (arXiv 1911.00172)."""
-    return (1 - share) * one + np.float32(share) * other
-
-
 def best(belief: Belief, index: VectorIndex, examples: Sequence[Example], k: int) -> Run:
     """The k documents of highest belief, of equals the first; none of which nothing speaks."""
-    belief = np.broadcast_to(belief, (len(examples), belief.shape[1]))
-    k = min(k, belief.shape[1])
-    rows = np.sort(np.argpartition(-belief, k - 1, axis=1)[:, :k], axis=1)
-    order = np.argsort(-np.take_along_axis(belief, rows, 1), axis=1, kind="stable")
-    rows = np.take_along_axis(rows, order, 1)
-    return Run({
-        example.id: [index.ids[row] for row in found if speaks[row] > 0]
-        for example, found, speaks in zip(examples, rows, belief, strict=True)
-    })  # fmt: skip
+    rankings, k = {}, min(k, belief.shape[1])
+    beliefs = np.broadcast_to(belief, (len(examples), belief.shape[1]))
+    for example, speaks in zip(examples, beliefs, strict=True):
+        rows = np.sort(np.argpartition(-speaks, k - 1)[:k])
+        rows = rows[np.argsort(-speaks[rows], kind="stable")]
+        rankings[example.id] = [index.ids[row] for row in rows if speaks[row] > 0]
+    return Run(rankings)
