@@ -194,7 +194,7 @@ def test_a_diagnosis_of_ones_own_files(own: Path, capsys: pytest.CaptureFixture[
     ("old", "new", "code", "said"),
     [
         (r'"golds": \["\w+", ', '"golds": [', 0, "no question has two golds: one vector suffices"),
-        ('"split": "train"', '"split": "dev"', 0, "no training questions: no vote"),
+        ('"split": "train"', '"split": "dev"', 0, "fewer than 20 training questions: no vote"),
         ('"split": "test"', '"split": "dev"', 2, "'test' is unknown; the splits are dev, train"),
         (r'(?m)^.*"golds": \["[ceh].*\n', "", 2, r"test has 1\d questions over 32 passages"),
         (r'"golds": \["cat"', '"golds": ["dog"', 2, "queries.jsonl.*'dog'"),

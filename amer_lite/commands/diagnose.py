@@ -51,7 +51,8 @@ def diagnose(config: Config, json: str | None = None) -> str:
     index = FaissIndex(encoder.dim)
     index.add(encoder.embed([*corpus.values()], size), [*corpus])
     found = {"split": split, "questions": len(asked), "passages": len(corpus)}
-    found |= examine(index, partial(encoder.embed_queries, batch_size=size), asked, known)
+    enough = known if len(known) >= LEAST else []
+    found |= examine(index, partial(encoder.embed_queries, batch_size=size), asked, enough)
     if json is not None:
         write_text(Path(json), jsonlib.dumps(found, indent=1) + "\n")
     return "\n".join(_lines(found))
@@ -119,4 +120,4 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     if found["facts"]["golds"] == 1:
         yield "no question has two golds: one vector suffices, there is no gain to predict"
     elif "predicted gain" not in found:
-        yield "no training questions: no vote, no linear map, no prediction"
+        yield f"fewer than {LEAST} training questions: no vote, no linear map, no prediction"

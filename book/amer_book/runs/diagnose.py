@@ -32,7 +32,7 @@ from amer_lite.storage import write_text
 
 
 def measured(world: World) -> Iterator[Record]:
-    basis = world.basis.numpy()
+    basis = world.basis.numpy()[:, : world.encoder.dim]
 
     def embed(texts: list[str]) -> Vectors:
         return comparable(world.encoder.embed(texts) @ basis.T, world.index, "queries")
