@@ -126,6 +126,15 @@ def test_the_constants_are_what_the_records_give() -> None:
     assert gains.interval(some) == pytest.approx(fitted["errors"], abs=0.1)
 
 
+def test_the_rule_predicts_data_sets_that_it_has_not_seen() -> None:
+    """As `how_to_use.md` says: of the 80 synthetic worlds, each number of golds by the others."""
+    some = [world for world in gains.worlds() if world.synthetic]
+    said, wins = gains.held_out(some), [world.wins for world in some]
+    errors = np.abs(said - [world.gain for world in some])
+    assert (len(some), sum(wins)) == (80, 63) and gains.auc(said, wins) > 0.98
+    assert errors.mean() < 14 and 0.85 < gains.covered(some).mean() < 0.95
+
+
 def test_a_data_set_is_predicted_without_its_own_gains() -> None:
     some = [world for world in gains.worlds() if world.synthetic]
     chosen = some[-1].dataset

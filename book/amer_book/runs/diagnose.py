@@ -61,7 +61,7 @@ def main() -> None:
         setting: Record = {"experiment": name, "dataset": world.dataset, "dim": world.dim}
         ledger.once(setting, partial(World, world, arguments.data), measured)
     some = gains.worlds()
-    write_text(diagnosis.RULE, json.dumps(gains.fitted(some), indent=1) + "\n")
+    write_text(diagnosis.RULE, json.dumps(gains.fitted(some)) + "\n")
     print(gains.report(some))
 
 
