@@ -23,6 +23,7 @@ from amer_lite.search.index import comparable
 from tests.test_files import jsonl
 
 DIM = 16
+CONSTANTS = json.loads(diagnosis.RULE.read_text())["constants"]
 
 
 @pytest.fixture
@@ -106,6 +107,7 @@ def test_the_rule_compares_margins() -> None:
     assert rule(1, 0.5, 0.1) == pytest.approx(50, abs=1e-3)
     assert rule(1, 0.5, 0.2) == pytest.approx(most, abs=1e-3)
     assert rule(1, 0.5, 0.2, found=30) == pytest.approx(most - 30, abs=1e-3)
+    assert rule(0.2, 0.5, 0.2, found=30) == 0
     assert rule(1, 1, 0.2) == 0  # one has room as well
     assert rule(0.2, 0.5, 0.2) == pytest.approx(0, abs=1e-3)  # nobody has
     parts = cosines(0.2, 0.5, np.cos(0.1)) | {"aim of parts": 1}
@@ -128,6 +130,8 @@ def test_the_constants_are_what_the_records_give() -> None:
 
 def test_the_rule_predicts_data_sets_that_it_has_not_seen() -> None:
     """As `how_to_use.md` says: of the 80 synthetic worlds, each number of golds by the others."""
+    tags = next(world for world in gains.worlds() if world.name == "debian-tags")
+    assert not tags.wins and abs(gains.predictions([tags], CONSTANTS)[0]) < 1
     some = [world for world in gains.worlds() if world.synthetic]
     said, wins = gains.held_out(some), [world.wins for world in some]
     errors = np.abs(said - [world.gain for world in some])

@@ -122,17 +122,17 @@ def rule(cosines: Mapping[str, float], found: float, needed: float, width: float
     """Points of MRecall@10 that several trained vectors find more than one.
 
     The margin is how much nearer than others a vector comes to its gold, in radians. At the margin
-    that is ``needed`` half of the sets are found, within about ``width`` of it few or most. One
-    vector finds at least what is ``found`` (in points) without training.
+    that is ``needed`` half of the sets are found, within about ``width`` of it few or most. Both
+    find at least what is ``found`` (in points) without training.
     """
     aim = max(cosines["aim"], cosines["aim of parts"])
 
     def finds(how: str, met: float) -> float:
         others = max(cosines[f"others of {how}"], aim * cosines[f"crowd of {how}"])
         margin = np.subtract(*np.arccos(np.clip([others, met], -1, 1)))
-        return 100 * float(expit((margin - needed) / width))
+        return max(found, 100 * float(expit((margin - needed) / width)))
 
-    return finds("several", aim) - max(found, finds("one", aim * cosines["compromise"]))
+    return finds("several", aim) - finds("one", aim * cosines["compromise"])
 
 
 def predict(cosines: Mapping[str, float], found: float) -> tuple[float, float, float]:

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from amer_book import records
 from amer_book.records import Record, read
 from amer_book.runs import phase
 from amer_lite.commands.diagnose import ONE
@@ -87,7 +86,7 @@ def _synthetic() -> Iterator[World]:
 
 def _natural() -> Iterator[World]:
     measured: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
-    for record in read("diagnose") if (records.RESULTS / "diagnose.jsonl").exists() else ():
+    for record in read("diagnose"):
         what = record["metric"] if record["metric"] != "mrecall" else record["model"]
         measured[record["experiment"], record["dataset"]][what] = record["value"]
     gains = _old() | _fair()
