@@ -117,6 +117,7 @@ def test_the_rule_compares_margins() -> None:
 def test_the_interval_stays_in_what_can_be() -> None:
     gain, low, high = diagnosis.predict(cosines(1, 0.1, 0.2), 0)
     assert 0 < low < gain < high == 100 and gain > 90
+    assert diagnosis.predict(cosines(1, 0.1, 0.2), 99)[1:] == (-1, 1)
 
 
 def test_the_constants_are_what_the_records_give() -> None:

@@ -143,5 +143,6 @@ def predict(cosines: Mapping[str, float], found: float) -> tuple[float, float, f
     """
     fitted = json.loads(RULE.read_text(encoding="utf-8"))
     gain = rule(cosines, found, **fitted["constants"])
-    low, high = (min(100.0, max(-100.0, gain + error)) for error in fitted["errors"])
+    most = 100 - found  # no gain and no loss can be larger, since both find that much
+    low, high = (min(most, max(-most, gain + error)) for error in fitted["errors"])
     return gain, low, high
