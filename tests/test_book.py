@@ -143,7 +143,7 @@ def tab(browser: Browser) -> Iterator[Watched]:
 
 def test_the_book_is_built() -> None:
     assert "index.html" in PAGES, f"no book in {HTML}: run `make book` first"
-    assert len(FINISHED) == 14
+    assert len(FINISHED) == len([*(ROOT / "book").glob("*.ipynb")]) >= 13
 
 
 @pytest.mark.parametrize("name", PAGES)
