@@ -22,7 +22,17 @@ from tests.browser import find
 
 ASSETS = ROOT / "book" / "_assets"
 SVG = "{http://www.w3.org/2000/svg}"
-NAMES = ["amer_steps", "compromise", "cost", "feedback", "map", "matching", "merging"]
+NAMES = [
+    "amer_steps",
+    "company",
+    "compromise",
+    "cost",
+    "feedback",
+    "leaks",
+    "map",
+    "matching",
+    "merging",
+]
 COLUMN = 344  # px, of the text on a phone 390 px wide
 SMALLEST = 11  # px, of a text there
 CONF = """
