@@ -14,10 +14,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 import torch
 from torch import Tensor
+
+# isort: split
+import faiss  # after torch: on macOS the other way round crashes
 
 from amer_lite.datasets.splits import groups
 from amer_lite.datasets.types import Example

@@ -32,6 +32,7 @@ NAMES = [
     "map",
     "matching",
     "merging",
+    "phase",
 ]
 COLUMN = 344  # px, of the text on a phone 390 px wide
 SMALLEST = 11  # px, of a text there
