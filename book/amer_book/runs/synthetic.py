@@ -29,9 +29,9 @@ from amer_lite.search.retrieve import as_run, search_and_merge
 DIM, GOLDS, WIDTH = 1024, 5, 512
 FIELD = 50_000  # distractors among which dev is searched
 SEEDS = (1, 2, 3)
-FAMILIES = ("five", "ood", "one")
+FAMILIES = ("ood", "five", "one")
 SHARED: Record = {"dim": DIM, "golds": GOLDS, "width": WIDTH, "layers": 1, "steps": 1200}
-RECIPE: Record = {"model": "amer", "m": 5, "masked": True, "learning_rate": 2e-3}
+RECIPE: Record = {"model": "amer", "m": 5, "masked": True, "learning_rate": 1e-3}
 SINGLE: Record = {"model": "single", "m": 1}
 
 
