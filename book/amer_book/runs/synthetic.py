@@ -3,10 +3,14 @@
     python -m amer_book.runs.synthetic [linear] [mlp]
 
 1,024 dimensions, 20,000 training and 1,000 test queries, five golds a query, a corpus of 1,000,000.
-AMER and the single vector have the same decoder, data and steps. AMER has one recipe in all worlds,
-found beforehand in worlds of another seed with 256 dimensions. The single vector walks `LADDERS` on
-dev of the MLP world with one family of queries and the first seed; in the linear worlds a theorem
-has settled its score. The two parts can run side by side, each on one core with 11 GB of memory.
+In each recipe AMER and the single vector have the same decoder, data and steps.
+
+`NARROW` came first: two layers, 256 wide, with scheduled feedback; the single vector had the best
+on dev of `GRID`, and two worlds were trained for longer as well. `WIDE` has one layer, 512 wide,
+and reads its own vectors from the start; it was found in worlds of another seed with 256
+dimensions. Its single vector walks `LADDERS` on dev of the MLP world with one family of queries; in
+the linear worlds a theorem has settled its score. The two parts can run side by side, each on one
+core with 11 GB of memory.
 """
 
 from __future__ import annotations
@@ -20,19 +24,26 @@ import numpy as np
 import torch
 
 from amer_book.climb import climb
-from amer_book.records import Ledger, Record
+from amer_book.records import Ledger, Record, tuned
 from amer_book.runs import measured, parser_of, percent, trained
 from amer_book.worlds.synthetic import SyntheticConfig, SyntheticWorld, make
 from amer_lite import AMER, DecoderConfig, FaissIndex, evaluator
 from amer_lite.search.retrieve import as_run, search_and_merge
 
-DIM, GOLDS, WIDTH = 1024, 5, 512
+DIM, GOLDS = 1024, 5
 FIELD = 50_000  # distractors among which dev is searched
 SEEDS = (1, 2, 3)
 FAMILIES = ("ood", "five", "one")
-SHARED: Record = {"dim": DIM, "golds": GOLDS, "width": WIDTH, "layers": 1, "steps": 1200}
-RECIPE: Record = {"model": "amer", "m": 5, "masked": True, "learning_rate": 1e-3}
-SINGLE: Record = {"model": "single", "m": 1}
+NARROW: Record = {"dim": DIM, "golds": GOLDS, "steps": 1200}
+NARROW_AMER: Record = {
+    "model": "amer", "m": 5, "learning_rate": 2e-3, "masked": True, "feedback": "scheduled",
+}  # fmt: skip
+NARROW_WORLDS = [*((families, 1) for families in FAMILIES), ("one", 2), ("one", 3)]
+LONGER = {("mlp", "five"): (3000, 6000), ("mlp", "ood"): (3000,)}  # besides
+GRID = [(rate, masked) for masked in (True, False) for rate in (1e-3, 2e-3)]
+
+WIDE: Record = {"dim": DIM, "golds": GOLDS, "width": 512, "layers": 1, "steps": 1200}
+WIDE_AMER: Record = {"model": "amer", "m": 5, "learning_rate": 1e-3, "masked": True}
 
 
 class Point(NamedTuple):
@@ -55,10 +66,15 @@ def train(world: SyntheticWorld, setting: Record) -> tuple[AMER, float]:
     first = world.golds["dev"][0][0]
     index = FaissIndex(DIM)
     index.add(world.documents[first:], world.ids[first:])
-    options = {key: setting[key] for key in ("m", "steps", "learning_rate", "masked", "seed")}
     score = evaluator(index, queries, examples, m=setting["m"], k=10)
-    decoder = DecoderConfig(DIM, width=setting["width"], layers=setting["layers"], heads=4)
-    options |= {"batch_size": 128, "evaluate_every": 200, "autocast": "bfloat16"}
+    options = {key: setting[key] for key in ("m", "steps", "learning_rate", "masked", "seed")}
+    if "width" in setting:
+        options |= {"batch_size": 128, "evaluate_every": 200, "autocast": "bfloat16"}
+    else:  # with sampling_cap 1, at the end training sees what inference sees
+        options |= {"feedback": setting["feedback"] or "predicted", "sampling_cap": 1.0}
+        options |= {"batch_size": 256, "evaluate_every": 100}
+    width, layers = setting.get("width", 256), setting.get("layers", 2)
+    decoder = DecoderConfig(state_dim=DIM, width=width, layers=layers, heads=4)
     return trained(world.train_data(), score, decoder, **options)
 
 
@@ -74,8 +90,7 @@ def measure(config: SyntheticConfig, model: AMER, m: int) -> Iterator[Record]:
 
 
 def record(ledger: Ledger, setting: Record) -> None:
-    """Train in one world and write down the scores on dev and test, of a tuning on dev alone."""
-    setting = SHARED | setting
+    """Train in one world and write down the score on dev, unless tuning those on test as well."""
     config = SyntheticConfig(
         setting["world"], setting["families"], DIM, GOLDS, seed=setting["seed"]
     )
@@ -91,25 +106,41 @@ def record(ledger: Ledger, setting: Record) -> None:
     ledger.once(setting, lambda: train(make(smaller), setting), lambda pair: found(*pair))
 
 
+def narrow(ledger: Ledger, kind: str) -> None:
+    single: Record = {"model": "single", "m": 1, "feedback": None}
+    first = NARROW | {"experiment": "tuning", "world": kind, "families": "one", "seed": SEEDS[0]}
+    for rate, masked in GRID:
+        record(ledger, first | single | {"learning_rate": rate, "masked": masked})
+    tried = [r for r in ledger.select(**first) if "width" not in r]
+    best = tuned(tried, "learning_rate", "masked")
+    for families, seed in NARROW_WORLDS:
+        for steps in (NARROW["steps"], *LONGER.get((kind, families), ())):
+            place = NARROW | {"experiment": "published", "world": kind, "families": families}
+            place |= {"seed": seed, "steps": steps}
+            record(ledger, place | NARROW_AMER)
+            record(ledger, place | single | best)
+
+
 def choose(ledger: Ledger) -> Point:
-    """Where the single vector's walk ends."""
+    """Where the walk of the wide recipe's single vector ends."""
 
     def dev(point: Point) -> float:
         place = {"experiment": "tuning", "world": "mlp", "families": "one", "seed": SEEDS[0]}
-        setting = place | SINGLE | point._asdict()
+        setting = WIDE | place | {"model": "single", "m": 1} | point._asdict()
         record(ledger, setting)
-        return float(ledger.select(**SHARED | setting)[0]["value"])
+        return float(ledger.select(**setting)[0]["value"])
 
     return climb(START, LADDERS, dev)
 
 
-def published(ledger: Ledger, kind: str) -> None:
+def wide(ledger: Ledger, kind: str) -> None:
     for seed in SEEDS:
-        place: Record = {"experiment": "published", "world": kind, "seed": seed}
+        place = WIDE | {"experiment": "published", "world": kind, "seed": seed}
         for families in FAMILIES:
-            record(ledger, place | {"families": families} | RECIPE)
+            record(ledger, place | {"families": families} | WIDE_AMER)
+        single = {"model": "single", "m": 1} | choose(ledger)._asdict()
         for families in FAMILIES:
-            record(ledger, place | {"families": families} | SINGLE | choose(ledger)._asdict())
+            record(ledger, place | {"families": families} | single)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -120,7 +151,9 @@ def main() -> None:
     chosen = parser().parse_args().worlds
     torch.set_num_threads(1)
     for kind in chosen:
-        published(Ledger("synthetic", f"synthetic {kind}"), kind)
+        ledger = Ledger("synthetic", f"synthetic {kind}")
+        narrow(ledger, kind)
+        wide(ledger, kind)
 
 
 if __name__ == "__main__":
