@@ -42,8 +42,8 @@ NARROW_WORLDS = [*((families, 1) for families in FAMILIES), ("one", 2), ("one", 
 LONGER = {("mlp", "five"): (3000, 6000), ("mlp", "ood"): (3000,)}  # besides
 GRID = [(rate, masked) for masked in (True, False) for rate in (1e-3, 2e-3)]
 
-WIDE: Record = {"dim": DIM, "golds": GOLDS, "width": 512, "layers": 1, "steps": 1200}
-WIDE_AMER: Record = {"model": "amer", "m": 5, "learning_rate": 1e-3, "masked": True}
+WIDE: Record = {"dim": DIM, "golds": GOLDS, "width": 512, "layers": 1, "steps": 1000}
+WIDE_AMER: Record = {"model": "amer", "m": 5, "learning_rate": 5e-4, "masked": True}
 
 
 class Point(NamedTuple):
@@ -53,10 +53,10 @@ class Point(NamedTuple):
     learning_rate: float
 
 
-START = Point(True, 1e-3)
+START = Point(True, 5e-4)
 LADDERS: Mapping[str, Sequence[Any]] = {
     "masked": (True, False),
-    "learning_rate": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
+    "learning_rate": (5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3),
 }
 
 
