@@ -19,7 +19,7 @@ Loss = Callable[..., Tensor]  # vectors, log weights, golds, mask, and the optio
 class DocumentMap(nn.Module):
     """Frozen embeddings (…, d) → unit vectors (…, d); untrained it is the identity."""
 
-    def __init__(self, dim: int, width: int = 384) -> None:
+    def __init__(self, dim: int, width: int = 192) -> None:
         super().__init__()
         self.inner, self.outer = nn.Linear(dim, width), nn.Linear(width, dim, bias=False)
         nn.init.zeros_(self.outer.weight)
