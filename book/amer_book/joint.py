@@ -1,4 +1,8 @@
-"""Both sides trained: a small map over frozen document embeddings, beside the query side."""
+"""Both sides trained: documents that move, beside a model of the query side.
+
+What stands for the documents is a function from rows (…) int64 to unit vectors (…, d): frozen
+embeddings are their ``__getitem__``, the modules here learn.
+"""
 
 from __future__ import annotations
 
@@ -13,48 +17,58 @@ from amer_lite import AMER, TrainConfig, TrainData
 from amer_lite.training.data import Batch, Batches
 from amer_lite.training.matching import mixture_info_nce
 
+Documents = Callable[[Tensor], Tensor]
 Loss = Callable[..., Tensor]  # vectors, log weights, golds, mask, and the options of InfoNCE
 
 
 class DocumentMap(nn.Module):
-    """Frozen embeddings (…, d) → unit vectors (…, d); untrained it is the identity."""
+    """One small network for all documents, over frozen embeddings (N, d); at first the identity."""
 
-    def __init__(self, dim: int, width: int = 192) -> None:
+    def __init__(self, embeddings: Tensor, width: int = 192) -> None:
         super().__init__()
+        dim = embeddings.shape[1]
+        self.register_buffer("embeddings", embeddings, persistent=False)
         self.inner, self.outer = nn.Linear(dim, width), nn.Linear(width, dim, bias=False)
         nn.init.zeros_(self.outer.weight)
 
-    def forward(self, documents: Tensor) -> Tensor:
+    def forward(self, rows: Tensor) -> Tensor:
+        documents = self.get_buffer("embeddings")[rows]
         return F.normalize(documents + self.outer(F.gelu(self.inner(documents))), dim=-1)
 
 
-def frozen(documents: Tensor) -> Tensor:
-    """The map of a retriever that trains its queries alone."""
-    return documents
+class DocumentTable(nn.Module):
+    """A vector for each document, free to go where it is pulled; at first its embedding."""
+
+    def __init__(self, embeddings: Tensor) -> None:
+        super().__init__()
+        self.vectors = nn.Parameter(embeddings.clone())
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return F.normalize(self.vectors[rows], dim=-1)
 
 
 def fit_both(
     model: AMER,
-    document_map: Callable[[Tensor], Tensor],
+    documents: Documents,
     data: TrainData,
     config: TrainConfig,
-    watch: Callable[[int], None],
+    watch: Callable[[int], None] = lambda step: None,
     loss: Loss = mixture_info_nce,
 ) -> None:
-    """Train in place; the caller keeps what it wants of the weights when it is called.
+    """Train in place; what is worth keeping of the weights is the caller's to keep.
 
-    Golds and negatives go through the map in every step, with gradients, so the vectors that are
-    contrasted are never older than a step.
+    Golds and negatives are embedded anew in every step, with gradients: what is contrasted is
+    never stale.
 
     Args:
-        document_map: what is trained beside the model if it is a module.
-        config: warm-up and linear decay, batches, negatives, temperature, ``masked`` and seed;
-            feedback is the prediction. Its ``loss`` and ``pairing`` are not read.
-        watch: called with the number of steps done, before the first and then at every evaluation.
-        loss: called as :func:`mixture_info_nce`, which for one vector is the usual InfoNCE.
+        documents: trained beside the model if it is a module, else left as it is.
+        config: of batches, negatives, schedule, temperature, ``masked`` and seed. Feedback is the
+            prediction; ``loss`` and ``pairing`` are not read.
+        watch: called with the number of steps done, before the first and at every evaluation.
+        loss: called like :func:`mixture_info_nce`, which for one vector is the usual InfoNCE.
     """
     batches = Batches(data, config)
-    parts = [part for part in (model, document_map) if isinstance(part, nn.Module)]
+    parts = [part for part in (model, documents) if isinstance(part, nn.Module)]
     weights = [weight for part in parts for weight in part.parameters()]
     optimizer = torch.optim.AdamW(weights, betas=(0.9, 0.98), weight_decay=config.weight_decay)
     warm = max(1, round(config.warmup * config.steps))
@@ -67,7 +81,7 @@ def fit_both(
                 group["lr"] = config.learning_rate * min((step + 1) / warm, left)
             ((_, batch),) = batches.parts(step, 0, 1)
             optimizer.zero_grad()
-            _loss(model.train(), document_map, data.documents, batch, config, loss).backward()
+            _loss(model.train(), documents, batch, config, loss).backward()
             nn.utils.clip_grad_norm_(weights, config.max_grad_norm)
             optimizer.step()
             if (step + 1) % config.evaluate_every == 0 or step + 1 == config.steps:
@@ -75,17 +89,11 @@ def fit_both(
 
 
 def _loss(
-    model: AMER,
-    document_map: Callable[[Tensor], Tensor],
-    documents: Tensor,
-    batch: Batch,
-    config: TrainConfig,
-    loss: Loss,
+    model: AMER, documents: Documents, batch: Batch, config: TrainConfig, loss: Loss
 ) -> Tensor:
     emission = model.emit(batch.prefix, m=config.m, check=False)
-    golds = document_map(documents[batch.rows])
     options: dict[str, Any] = {"masked": config.masked, "temperature": config.temperature}
     if batch.negatives is not None:
         drawn = batch.negatives.unique()
-        options |= {"negatives": document_map(documents[drawn]), "negative_ids": drawn}
-    return loss(*emission, golds, batch.mask, gold_ids=batch.rows, **options)
+        options |= {"negatives": documents(drawn), "negative_ids": drawn}
+    return loss(*emission, documents(batch.rows), batch.mask, gold_ids=batch.rows, **options)

@@ -11,7 +11,7 @@ are read as one embedding each. About a quarter of an hour on one core.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -39,7 +39,7 @@ from amer_lite.search.merge import Merged
 from amer_lite.search.retrieve import as_run, search_and_merge
 
 PARTS = {"train": 0.6, "dev": 0.1, "test": 0.3}  # of the small worlds: a test of some size
-WORLDS = {
+WORLDS: Mapping[str, Callable[[], Dataset]] = {
     "tags": tags.load,  # the documents of test are those of training
     "words": partial(wordnet.load, documents=6_000, fractions=PARTS),  # they are others
     "kinds": partial(kinds.load, documents=6_000, fractions=PARTS),
@@ -111,7 +111,7 @@ def search(index: FaissIndex, model: AMER, queries: Prefix, m: int, temperature:
     )  # fmt: skip
 
 
-def shape(index: FaissIndex, examples: list[Example], k: int = 10) -> Iterator[Record]:
+def shape(index: FaissIndex, examples: Sequence[Example], k: int = 10) -> Iterator[Record]:
     """How far apart the golds lie, and what one vector that knew them would find."""
     rows = [torch.from_numpy(index.rows(example.gold_ids)) for example in examples]
     padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True).numpy()
@@ -147,7 +147,8 @@ class Training:
     ) -> None:
         self.world, self.m, self.point, self.blind = world, m, point, blind
         self.model = new_model(seed)
-        self.map = joint.DocumentMap(384) if trained else joint.frozen
+        frozen = world.documents
+        self.documents = joint.DocumentMap(frozen) if trained else frozen.__getitem__
         self.curve: list[Record] = []
         self.best, self._kept = -1.0, self._snapshot()
         data = TrainData(self.queries("train"), world.train.golds, world.documents)
@@ -155,7 +156,7 @@ class Training:
             steps=STEPS, m=m, batch_size=64, negatives=2, evaluate_every=EVERY, seed=seed,
             **point._asdict(),
         )  # fmt: skip
-        joint.fit_both(self.model, self.map, data, config, self._watch)
+        joint.fit_both(self.model, self.documents, data, config, self._watch)
         for part, weights in zip(self._parts(), self._kept, strict=True):
             restore(part, weights)
 
@@ -167,7 +168,7 @@ class Training:
     def look(self, part: str, **row: Any) -> Iterator[Record]:
         """Quality and geometry on a split, over documents that are embedded anew."""
         with torch.no_grad():
-            index = self.world.indexed(self.map(self.world.documents))
+            index = self.world.indexed(self.documents(torch.arange(len(self.world.ids))))
         examples = self.world.examples[part]
         found = search(index, self.model, self.queries(part), self.m, self.point.temperature)
         run = as_run(found, index, examples)
@@ -191,7 +192,7 @@ class Training:
             self.best, self._kept = score, self._snapshot()
 
     def _parts(self) -> list[torch.nn.Module]:
-        return [part for part in (self.model, self.map) if isinstance(part, torch.nn.Module)]
+        return [part for part in (self.model, self.documents) if isinstance(part, torch.nn.Module)]
 
     def _snapshot(self) -> list[dict[str, torch.Tensor]]:
         return [snapshot(part) for part in self._parts()]
