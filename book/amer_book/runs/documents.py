@@ -59,7 +59,6 @@ class Point(NamedTuple):
 GRID = [
     Point(True, 0.05, 1e-3),
     Point(True, 0.05, 3e-4),
-    Point(True, 0.02, 1e-3),
     Point(False, 0.02, 1e-3),
 ]
 
