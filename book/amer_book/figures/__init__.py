@@ -6,6 +6,7 @@ it sets on the figure that it gets, by plotly's own ``update_xaxes`` and ``updat
 
 from amer_book.figures.cost import bill, estimate, tradeoff
 from amer_book.figures.emitting import cache_work, pointing, who_finds_what
+from amer_book.figures.gathering import Gathering, gathering
 from amer_book.figures.geometry import Cap, caps
 from amer_book.figures.lines import lines, panels
 from amer_book.figures.matching import assignment, trails
@@ -17,6 +18,7 @@ from amer_book.figures.searching import ScorePlane, score_planes
 
 __all__ = [
     "Cap",
+    "Gathering",
     "ScorePlane",
     "Turn",
     "assignment",
@@ -26,6 +28,7 @@ __all__ = [
     "dots",
     "estimate",
     "forest",
+    "gathering",
     "lines",
     "merge_steps",
     "panels",

@@ -1,0 +1,85 @@
+"""Documents that are trained: the loop, and the recorded run of chapter 17."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from amer_book import joint, records
+from amer_book.runs import documents
+
+from amer_lite import AMER, AMERConfig, DecoderConfig, Prefix, TrainConfig, TrainData, fit
+from amer_lite.datasets.types import Dataset, Example
+
+EMBEDDINGS = F.normalize(torch.randn(8, 6, generator=torch.Generator().manual_seed(0)), dim=-1)
+QUERIES = Prefix(EMBEDDINGS[:4, None].clone(), torch.ones(4, 1, dtype=torch.bool))
+DATA = TrainData(QUERIES, [[0, 4], [1, 5], [2, 6], [3, 7]], EMBEDDINGS)
+
+
+def new_model() -> AMER:
+    torch.manual_seed(0)
+    return AMER(AMERConfig(6, DecoderConfig(state_dim=6, width=8, layers=1, heads=2)))
+
+
+def config(steps: int) -> TrainConfig:
+    return TrainConfig(steps=steps, m=1, batch_size=4, learning_rate=0.05, evaluate_every=steps)
+
+
+def test_over_frozen_documents_it_is_the_librarys_training() -> None:
+    ours, theirs = new_model(), new_model()
+    joint.fit_both(ours, EMBEDDINGS.__getitem__, DATA, config(1))
+    fit(theirs, DATA, config(1), lambda model: 0.0, progress=False)
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        # AdamW here decays vectors, too: by 0.05 · 0.01 of a weight.
+        torch.testing.assert_close(mine, other, atol=1e-3, rtol=0)
+
+
+def test_in_a_table_the_golds_of_a_query_move_together() -> None:
+    table, seen = joint.DocumentTable(EMBEDDINGS), list[int]()
+    rows = torch.tensor(DATA.golds)
+    cosine = F.cosine_similarity(*table(rows).unbind(1))
+    joint.fit_both(new_model(), table, DATA, config(40), seen.append)
+    after = F.cosine_similarity(*table(rows).unbind(1))
+    assert seen == [0, 40]
+    assert (after > cosine).all()
+    assert (after - cosine).mean() > 0.3
+
+
+def test_a_map_starts_as_the_identity_and_moves_documents_that_were_never_golds() -> None:
+    documents = joint.DocumentMap(EMBEDDINGS, width=8)
+    everything = torch.arange(8)
+    torch.testing.assert_close(documents(everything), EMBEDDINGS)
+    few = TrainData(QUERIES.select([0, 1]), [[0], [1]], EMBEDDINGS)
+    joint.fit_both(new_model(), documents, few, config(3))
+    assert ((documents(everything) - EMBEDDINGS).norm(dim=-1) > 1e-3).all()
+
+
+def test_the_recorded_run_tunes_tests_and_does_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["crane", "seal", "bank", "bat", "club", "bow"]
+    corpus = {f"{name}-{i}": f"{name} of kind {i}" for name in names for i in (1, 2)}
+    examples = [Example(name, name, [f"{name}-1", f"{name}-2"]) for name in names]
+    splits = {"train": examples[:4], "dev": examples[4:5], "test": examples[5:]}
+    tiny = {"tags": lambda: Dataset("tiny", corpus, splits, "made up")}
+    for name, value in {"WORLDS": tiny, "STEPS": 1, "EVERY": 1, "SEEDS": (1,)}.items():
+        monkeypatch.setattr(documents, name, value)
+    monkeypatch.setattr(records, "RESULTS", tmp_path)
+    monkeypatch.setattr("sys.argv", ["documents", "tags"])
+    documents.main()
+    written = (tmp_path / "documents.jsonl").read_text()
+    documents.main()
+    assert (tmp_path / "documents.jsonl").read_text() == written
+    found = records.read("documents")
+    on_test = records.select(found, split="test", metric="mrecall", k=10)
+    assert [(r["model"], r["m"], r["documents"]) for r in on_test] == [
+        ("single", 1, "frozen"), ("single", 1, "trained"),
+        ("amer-mixture", 4, "frozen"), ("amer-mixture", 4, "trained"),
+        ("blind", 1, "trained"),
+    ]  # fmt: skip
+    tuning = records.select(found, seed=0)
+    assert {r["split"] for r in tuning} == {"dev"}
+    grid = {tuple(r[name] for name in documents.Point._fields) for r in tuning}
+    assert grid == set(documents.GRID)
