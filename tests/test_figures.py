@@ -57,6 +57,7 @@ DRAWN: list[tuple[str, tuple, dict]] = [  # function, arguments
     ("assignment", (np.full((2, 2, 3), 0.3), ["a", "b", "c"], [0, 50]), {}),
     ("trails", (np.eye(2), {"one": WAY[:, :1], "two": WAY}, [0, 10, 20]),
      {"reach": 12, "names": ["a", "b"]}),
+    ("gathering", ({v: figures.Gathering(WAY, WAY[:, :1], [[0, 1]]) for v in "ab"}, [0, 1, 2]), {}),
     ("merge_steps", (np.array([[4, 7], [4, 9]]), {"turns": TURNS, "votes": TURNS},
                      dict.fromkeys((4, 7, 9), TEXT), {9}, ["v1", "v2"]), {}),
     ("phase_diagram", ([8, 16], [2, 8], {"gap": np.ones((2, 2, 2)), "one": np.zeros((2, 2, 2))},

@@ -54,7 +54,7 @@ def gathering(views: Mapping[str, Gathering], steps: Sequence[int]) -> go.Figure
     slider(fig, steps, states, prefix="training step ", active=len(steps) - 1)
     ring = {"x0": -1, "y0": -1, "x1": 1, "y1": 1, "line": {"color": GREY, "width": 1}}
     fig.add_shape(type="circle", layer="below", **ring)
-    axis = {"range": [-1.25, 1.25], "showgrid": False, "zeroline": False, "visible": False}
+    axis = {"range": [-1.25, 1.25], "showgrid": False, "zeroline": False, "showticklabels": False}
     fig.update_xaxes(**axis)
     fig.update_yaxes(scaleanchor="x", **axis)
     choice(fig, list(views), owners, height=640)
