@@ -5,7 +5,7 @@
 One vector and several, each over frozen documents and over a trained map of them
 (`amer_book.joint`), choose from the same short grid on dev with seed 0; three seeds then look at
 test. A control trains the map for a query that says nothing: what it finds is popularity. Queries
-are read as one embedding each. About a quarter of an hour on one core.
+are read as one embedding each.
 """
 
 from __future__ import annotations
