@@ -49,6 +49,8 @@ DRAWN: list[tuple[str, tuple, dict]] = [  # function, arguments
     ("dots", ({"": {"b": [9, 1], "c": [1, 2]}}, ["x<br>y", "z"], "%"), {"joined": True}),
     ("seed_dots", ({"one": [1.0, 3.0], "two": [2.5, 3.5]}, "one", "found"), {}),
     ("forest", (FOREST, "points"), {"tolerated": -0.5}),
+    ("frontier", ({v: {"a": [(1.0, 20.0, "0.1"), (2.0, 30.0, "0")], "b": [(1.0, 25.0, "x")]}
+                   for v in "12"}, "searches", "%"), {"dotted": ["a"]}),
     ("cache_work", ({"cached": [(3, 0), (1, 3)], "not": [(3, 0), (4, 0)]},), {}),
     ("who_finds_what", (["crane", "pen"], [[TEXT, TEXT], [TEXT]], [[[2000, 1]] * 8, [[3]] * 8],
                         ["single", *"1234567"], 100), {}),

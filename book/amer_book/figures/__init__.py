@@ -8,7 +8,7 @@ from amer_book.figures.cost import bill, estimate, tradeoff
 from amer_book.figures.emitting import cache_work, pointing, who_finds_what
 from amer_book.figures.gathering import Gathering, gathering
 from amer_book.figures.geometry import Cap, caps
-from amer_book.figures.lines import lines, panels
+from amer_book.figures.lines import frontier, lines, panels
 from amer_book.figures.matching import assignment, trails
 from amer_book.figures.merging import Turn, merge_steps
 from amer_book.figures.page import show
@@ -29,6 +29,7 @@ __all__ = [
     "estimate",
     "forest",
     "gathering",
+    "frontier",
     "lines",
     "merge_steps",
     "panels",

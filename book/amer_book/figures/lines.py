@@ -88,6 +88,47 @@ def panels(
     return choice(fig, list(views), owners, height=200 + 230 * rows, above=24)
 
 
+def frontier(
+    views: Mapping[str, Mapping[str, Sequence[tuple[float, float, str]]]],
+    x_title: str,
+    y_title: str,
+    *,
+    dotted: Sequence[str] = (),
+) -> go.Figure:
+    """What each system reaches at what cost: a path of settings for each; a menu of views.
+
+    Args:
+        views: per view, per system, (cost, quality, setting), in the order of the path. A system
+            keeps its look in all views; with a single setting it is a large mark.
+        x_title, y_title: of the axes.
+        dotted: systems to compare the others with.
+    """
+    names = list(dict.fromkeys(name for paths in views.values() for name in paths))
+    fig, owners = go.Figure(), []
+    for number, paths in enumerate(views.values()):
+        for name, points in paths.items():
+            look, (cost, quality, settings) = names.index(name), zip(*points, strict=True)
+            fig.add_scatter(
+                x=cost,
+                y=np.round(quality, 3),
+                name=plain(name),
+                text=[plain(setting) for setting in settings],
+                mode="lines+markers",
+                line={"width": 2, "dash": "dot" if name in dotted else "solid"},
+                marker={
+                    "size": 14 if len(points) == 1 else 8,
+                    "symbol": SYMBOLS[look % len(SYMBOLS)],
+                    "color": PALETTE[look % len(PALETTE)],
+                },
+                hovertemplate="%{text}: %{y:.1f} at %{x:.2f}<extra>" + plain(name) + "</extra>",
+            )
+            owners.append(number)
+    fig.update_xaxes(title=plain(x_title))
+    fig.update_yaxes(title=plain(y_title))
+    fig.update_layout(showlegend=True)
+    return choice(fig, list(views), owners, height=520)
+
+
 def _curves(
     series: Mapping[str, Points], x: Ticks, names: Sequence[str], dotted: Mapping[str, str | None]
 ) -> list[go.Scatter]:
