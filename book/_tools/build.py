@@ -29,6 +29,7 @@ from book._tools.repository import BOOK, ROOT, Repository, find_repository, read
 BUILD = ROOT / "_build"
 HTML = BUILD / "html"
 CACHES = BUILD / "executed"
+PLAYGROUND = BUILD / "playground" / "static"
 # MathJax as its wheel lays it out: the start file, then what it loads on demand.
 MATHJAX = ["tex-chtml.js", "input/tex/extensions", "output/chtml", "a11y", "sre", "ui"]
 GENERATED_PAGES = {"genindex", "search", "py-modindex", "404"}
@@ -70,9 +71,11 @@ def book_config(cache: Path, assets: Path, repository: Repository | None) -> dic
     config["execute"]["cache"] = str(cache)
     settings = config["sphinx"]["config"]
     settings["html_static_path"] = ["_assets", str(assets)]
+    if PLAYGROUND.exists():  # book._tools.playground has written it
+        settings["html_static_path"].append(str(PLAYGROUND))
     # Sphinx copies assets only when it writes a page: a changed one changes the configuration.
     own = [ROOT / BOOK / folder for folder in ("_assets", "_templates", "_tools")]
-    settings["html_context"]["assets"] = _digest(own)
+    settings["html_context"]["assets"] = digest(own)
     if repository:
         config["repository"]["url"] = repository.url
         config["launch_buttons"] = {
@@ -113,12 +116,12 @@ def copy_assets() -> Path:
 
 def cache_key() -> str:
     """Digest of all that an executed cell can see besides its own notebook."""
-    return _digest(
+    return digest(
         [ROOT / "amer_lite", ROOT / BOOK / "amer_book", ROOT / "data", ROOT / "constraints.txt"]
     )
 
 
-def _digest(places: list[Path]) -> str:
+def digest(places: list[Path]) -> str:
     digest = hashlib.sha256(sys.version.encode())
     for place in places:
         for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
