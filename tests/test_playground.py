@@ -55,6 +55,15 @@ def page() -> Iterator[Page]:
     serving.server_close()
 
 
+def test_eight_bits_keep_half_a_step_of_every_row() -> None:
+    matrix = np.random.default_rng(0).normal(size=(5, 40)) * [[1], [10], [0.1], [0], [3]]
+    out = playground.quantise({"layer": matrix, "bias": matrix[0]})
+    assert out["layer"].dtype == np.int8 and out["bias"].dtype == np.float32
+    assert np.abs(out["layer"]).max(1).tolist() == [127, 127, 127, 0, 127]
+    error = np.abs(out["layer"] * out["layer.scale"][:, None] - matrix)
+    assert (error <= 0.501 * out["layer.scale"][:, None]).all()
+
+
 def ask(page: Page, query: str) -> None:
     """Type a query and wait for its answer."""
     page.get_by_label("Your query").fill(query)
@@ -141,6 +150,7 @@ def test_a_chosen_document_tells_who_ranks_it_where(page: Page) -> None:
     ask(page, "look up violin as well as frost")
     first = page.locator("#playground h3:has(.badge) + ol button").first
     first.press("Enter")
+    assert page.evaluate("document.activeElement.title") == first.get_attribute("title")
     said = page.locator("#playground .chosen")
     assert (first.get_attribute("title") or "?") in said.inner_text()
     assert "rank 1 (" in said.locator("li").first.inner_text()

@@ -1,40 +1,16 @@
-// The playground: a query typed by the reader, answered by AMER in a worker (amer.js), shown as tokens,
-// a map and lists. Documents and queries reach the page as text only, and nothing leaves it.
+// The playground: the reader's query, answered by AMER in a worker (amer.js), as tokens, a map and
+// lists. Documents and queries reach the page as text only, and nothing leaves it.
 (() => {
   "use strict";
   const HERE = document.currentScript.src;
-  const M = 6, DEPTH = 100, PACE = 900; // vectors, documents merged of each list, ms a step
+  const { merge, shares } = window.merging;
+  const M = 6, PACE = 900; // vectors, milliseconds a step
   const COLOURS = ["#E69F00", "#56B4E9", "#009E73", "#F0E442", "#CC79A7", "#D55E00"];
   const EXAMPLES = [
     "a violin, the moon and a tax", "look up banana as well as bridge as well as tiger",
     "define guitar, violin, trumpet", "tell me about crane", "what frost means, what a judge is",
   ];
   const MERGES = { mixture: "mixture", round_robin: "round robin", max_score: "max score" };
-
-  // m lists → the k best hits { row, list }. Ties in turn order; a document counts once.
-  function merge(lists, rule, k, temperature) {
-    const hits = [];
-    for (let rank = 0; rank < DEPTH; rank++) {
-      lists.forEach(({ rows, scores }, list) => {
-        hits.push({ row: rows[rank], score: scores[rank], list });
-      });
-    }
-    if (rule === "mixture") {
-      const belief = new Map();
-      lists.forEach((list) => shares(list, temperature).forEach((share, rank) =>
-        belief.set(list.rows[rank], (belief.get(list.rows[rank]) || 0) + share)));
-      for (const hit of hits) hit.score = belief.get(hit.row);
-    }
-    if (rule !== "round_robin") hits.sort((a, b) => b.score - a.score);
-    const seen = new Set();
-    return hits.filter(({ row }) => !seen.has(row) && seen.add(row)).slice(0, k);
-  }
-
-  function shares({ scores }, temperature) {
-    const odds = Array.from(scores.subarray(0, DEPTH), (x) => Math.exp((x - scores[0]) / temperature));
-    const total = odds.reduce((a, b) => a + b);
-    return odds.map((x) => x / total);
-  }
 
   // An element with properties, attributes (of a name with a dash, and role) and children.
   function make(tag, properties = {}, ...children) {
@@ -52,7 +28,7 @@
     const state = { m: M, rule: "mixture", k: 10, step: 0, document: null };
     let corpus = null, answer = null, timer = 0;
 
-    // --- what there is to press -------------------------------------------------------------------
+    // --- what there is to press ---
     const line = make("p", { className: "status", role: "status" });
     const box = make("input", {
       type: "text", id: "playground-query", autocomplete: "off", value: EXAMPLES[0],
@@ -87,10 +63,10 @@
     const lists = make("div", { className: "lists" });
     const about = (text) => make("p", { className: "about" }, text);
     const result = make("div", { hidden: true }, controls, tokens, make("figure", {}, map), chosen,
-      about("The merged list, beside two rivals that search once. Choose a document: who ranks it where?"),
-      merged, about("What each vector finds"), lists);
+      about("The merged list, beside two rivals that search once. Choose a document: who ranks it "
+        + "where?"), merged, about("What each vector finds"), lists);
 
-    // --- asking -----------------------------------------------------------------------------------
+    // --- asking ---
     function ask() {
       pause();
       if (!box.value.trim()) {
@@ -103,7 +79,7 @@
 
     worker.onmessage = ({ data }) => {
       if (data.error) line.textContent = `That failed: ${data.error}`;
-      if (data.progress) line.textContent = `Loading … ${Math.min(100, Math.round(100 * data.progress))} %`;
+      if (data.progress) line.textContent = `Loading … ${Math.round(100 * data.progress)} %`;
       if (data.texts) {
         corpus = data;
         root.replaceChildren(form, examples, line, result);
@@ -122,7 +98,7 @@
       }
     };
 
-    // --- steps ------------------------------------------------------------------------------------
+    // --- steps ---
     function go(to) {
       state.step = Math.max(1, Math.min(state.m, to));
       if (state.step === state.m) pause();
@@ -140,11 +116,13 @@
       go(1);
     }
 
-    // --- what there is to see ---------------------------------------------------------------------
+    // --- what there is to see ---
     const word = (row) => corpus.texts[row].split(": ", 1)[0];
-    const badge = (j) => make("b", { className: "badge", style: `background: ${COLOURS[j]}` }, j + 1);
-    const emitted = () => answer.vectors.slice(0, state.step);
-    const rivals = () => ({ "one tuned vector": answer.single, "MiniLM, whole query": answer.whole });
+    const fill = (j) => `background: ${COLOURS[j]}`;
+    const badge = (j) => make("b", { className: "badge", style: fill(j) }, j + 1);
+    const rivals = () => [
+      ["one tuned vector", answer.single], ["MiniLM, whole query", answer.whole],
+    ];
 
     function item(row, badges = []) {
       const press = () => { state.document = row; show(); };
@@ -152,35 +130,40 @@
         "aria-pressed": row === state.document }, word(row));
       return make("li", {}, button, ...badges.flatMap((made) => [" ", made]));
     }
-    const titled = (title, items) => make("section", {}, make("h3", {}, ...title), make("ol", {}, ...items));
+    const titled = (title, items) =>
+      make("section", {}, make("h3", {}, ...title), make("ol", {}, ...items));
 
     function show() {
       if (!answer) return;
-      const { k } = state, vectors = emitted();
+      const { k } = state, vectors = answer.vectors.slice(0, state.step);
       const first = (list) => [...list.rows.subarray(0, k)];
+      const items = () => [...result.querySelectorAll("li button")];
+      const focused = items().indexOf(document.activeElement); // it is about to be replaced
       const best = merge(vectors, state.rule, k, corpus.temperature);
       root.merged = best.map(({ row }) => row);
       tokens.replaceChildren(...answer.tokens.flatMap((token, t) => {
         const bars = vectors.map(({ attention }, j) => make("i", {
-          style: `background: ${COLOURS[j]}; height: ${(1.6 * attention[t]).toFixed(2)}em` }));
-        return [make("span", {}, token, make("span", { className: "bars", "aria-hidden": "true" }, ...bars)), " "];
+          style: `${fill(j)}; height: ${(1.6 * attention[t]).toFixed(2)}em` }));
+        const below = make("span", { className: "bars", "aria-hidden": "true" }, ...bars);
+        return [make("span", {}, token, below), " "];
       }));
       merged.replaceChildren(
         titled([`${state.step} of ${state.m} vectors, ${MERGES[state.rule]}`], best.map(({ row }) =>
           item(row, vectors.flatMap((list, j) => (first(list).includes(row) ? [badge(j)] : []))))),
-        ...Object.entries(rivals()).map(([name, list]) =>
+        ...rivals().map(([name, list]) =>
           titled([name], first(list).map((row) => item(row)))));
       lists.replaceChildren(...vectors.map((list, j) =>
         titled([badge(j), ` looks at ${looksAt(list)}`], first(list).map((row) => item(row)))));
+      if (focused >= 0) (items()[focused] || items()[0]).focus();
       explain(vectors);
       draw(vectors, best);
     }
 
-    function looksAt({ attention }) { // the token with the most attention, its other pieces included
-      let from = attention.indexOf(Math.max(...attention));
-      while (answer.tokens[from].startsWith("##")) from--;
-      let text = answer.tokens[from];
-      while ((answer.tokens[from + 1] || "").startsWith("##")) text += answer.tokens[++from].slice(2);
+    function looksAt({ attention }) { // the word with the most attention in one of its pieces
+      let at = attention.indexOf(Math.max(...attention));
+      while (answer.tokens[at].startsWith("##")) at--;
+      let text = answer.tokens[at];
+      while (answer.tokens[at + 1]?.startsWith("##")) text += answer.tokens[++at].slice(2);
       return `“${text}”`;
     }
 
@@ -193,10 +176,10 @@
       };
       chosen.append(make("strong", {}, corpus.texts[state.document]), make("ul", {},
         ...vectors.map((list, j) => make("li", {}, badge(j), ` ${ranks(list)}`)),
-        ...Object.entries(rivals()).map(([name, list]) => make("li", {}, `${name}: ${ranks(list)}`))));
+        ...rivals().map(([name, list]) => make("li", {}, `${name}: ${ranks(list)}`))));
     }
 
-    // --- the map ----------------------------------------------------------------------------------
+    // --- the map ---
     const place = (row) => [corpus.map[2 * row], corpus.map[2 * row + 1]].map((x, axis) =>
       12 + (x / 4095) * ((axis ? map.clientHeight : map.clientWidth) - 24));
 
@@ -279,9 +262,10 @@
       show();
     };
     new ResizeObserver(show).observe(map);
-    new MutationObserver(show).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+    new MutationObserver(show).observe(document.documentElement,
+      { attributeFilter: ["data-theme"] });
 
-    // --- the beginning ----------------------------------------------------------------------------
+    // --- the beginning ---
     const files = new URL("playground/", HERE).href;
     const load = make("button", { type: "button", className: "load", onclick: () => {
       load.disabled = true;
@@ -289,7 +273,8 @@
     } });
     fetch(`${files}weights.safetensors`, { method: "HEAD" }).then((head) => {
       if (!head.ok) throw new Error(head.status);
-      load.textContent = `Load the model (${Math.round(head.headers.get("Content-Length") / 1e6)} MB)`;
+      const megabytes = Math.round(head.headers.get("Content-Length") / 1e6);
+      load.textContent = `Load the model (${megabytes} MB)`;
       root.replaceChildren(load, line);
     }).catch(() => {
       root.textContent = "The model's files are missing here. `make book` writes them.";

@@ -29,7 +29,6 @@ from book._tools.repository import BOOK, ROOT, Repository, find_repository, read
 BUILD = ROOT / "_build"
 HTML = BUILD / "html"
 CACHES = BUILD / "executed"
-PLAYGROUND = BUILD / "playground" / "static"
 # MathJax as its wheel lays it out: the start file, then what it loads on demand.
 MATHJAX = ["tex-chtml.js", "input/tex/extensions", "output/chtml", "a11y", "sre", "ui"]
 GENERATED_PAGES = {"genindex", "search", "py-modindex", "404"}
@@ -71,10 +70,12 @@ def book_config(cache: Path, assets: Path, repository: Repository | None) -> dic
     config["execute"]["cache"] = str(cache)
     settings = config["sphinx"]["config"]
     settings["html_static_path"] = ["_assets", str(assets)]
-    if PLAYGROUND.exists():  # book._tools.playground has written it
-        settings["html_static_path"].append(str(PLAYGROUND))
     # Sphinx copies assets only when it writes a page: a changed one changes the configuration.
     own = [ROOT / BOOK / folder for folder in ("_assets", "_templates", "_tools")]
+    playground = BUILD / "playground"  # what book._tools.playground writes, if it did
+    if playground.exists():
+        settings["html_static_path"].append(str(playground / "static"))
+        own.append(playground / "made_of.txt")
     settings["html_context"]["assets"] = digest(own)
     if repository:
         config["repository"]["url"] = repository.url

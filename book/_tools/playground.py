@@ -94,7 +94,7 @@ def train(encoder: SentenceEncoder, data: Dataset) -> None:
         part: encoder.token_states([example.query for example in data.splits[part]], progress=False)
         for part in ("train", "dev")
     }
-    golds = [index.rows(example.gold_ids) for example in data.splits["train"]]
+    golds = [index.rows(example.gold_ids).tolist() for example in data.splits["train"]]
     examples = TrainData(states["train"], golds, torch.from_numpy(documents))
     decoder = DecoderConfig(state_dim=384, width=384, layers=1, heads=6, dropout=0.1)
     for name, m in MODELS.items():
@@ -182,8 +182,8 @@ def project(documents: np.ndarray) -> np.ndarray:
 
     Source: t-SNE (van der Maaten and Hinton 2008), from the plane of the first two components.
     """
-    from sklearn.decomposition import PCA
-    from sklearn.manifold import TSNE
+    from sklearn.decomposition import PCA  # type: ignore[import-untyped]
+    from sklearn.manifold import TSNE  # type: ignore[import-untyped]
 
     reduced = PCA(30, random_state=0).fit_transform(documents)
     plane = TSNE(init="pca", perplexity=20, max_iter=300, angle=0.7, random_state=0)
