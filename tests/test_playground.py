@@ -84,6 +84,7 @@ def answered(page: Page) -> dict[str, Any]:
     }""")
 
 
+@pytest.mark.timeout(900)  # on a busy machine; alone, a minute
 def test_fifty_queries_get_the_librarys_answers(page: Page) -> None:
     encoder = SentenceEncoder()
     models = {name: AMER.load(playground.FOLDER / name).eval() for name in playground.MODELS}
