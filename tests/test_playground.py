@@ -44,7 +44,7 @@ def page() -> Iterator[Page]:
     threading.Thread(target=serving.serve_forever, daemon=True).start()
     with sync_playwright() as playwright:
         browser = launch(playwright)
-        opened = browser.new_page(reduced_motion="reduce")
+        opened = browser.new_context(reduced_motion="reduce").new_page()
         opened.set_default_timeout(120_000)  # a busy machine is no error
         opened.goto(f"http://127.0.0.1:{serving.server_port}/playground.html")
         opened.get_by_role("button", name="Load the model").click()
@@ -182,3 +182,24 @@ def test_it_fits_a_phone_and_shuts_nobody_out(page: Page) -> None:
         page.locator("#pst-back-to-top").wait_for(state="hidden")
         assert serious(page) == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_opened_as_a_file_it_says_what_to_do(page: Page) -> None:
+    opened = page.context.new_page()
+    opened.goto((HTML / "playground.html").as_uri())
+    assert "make serve" in opened.locator("#playground").inner_text()
+    opened.close()
+
+
+def test_vectors_appear_one_after_another(page: Page) -> None:
+    page.emulate_media(reduced_motion="no-preference")
+    ask(page, "a tiger, a bridge")
+    lists = page.locator("#playground h3:has(.badge)")
+    assert lists.count() < 6
+    page.get_by_role("button", name="Pause").click()
+    shown = lists.count()
+    page.wait_for_timeout(1_500)  # longer than a step
+    assert lists.count() == shown
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_function("document.querySelectorAll('#playground h3 > .badge').length === 6")
+    page.emulate_media(reduced_motion="reduce")

@@ -77,8 +77,14 @@
       worker.postMessage({ query: box.value, m: M });
     }
 
+    function fail(why) {
+      line.textContent = `That failed: ${why}`;
+      load.disabled = false;
+    }
+
+    worker.onerror = ({ message }) => fail(message || "the page's worker cannot start");
     worker.onmessage = ({ data }) => {
-      if (data.error) line.textContent = `That failed: ${data.error}`;
+      if (data.error) fail(data.error);
       if (data.progress) line.textContent = `Loading … ${Math.round(100 * data.progress)} %`;
       if (data.texts) {
         corpus = data;
