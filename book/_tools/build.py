@@ -72,7 +72,11 @@ def book_config(cache: Path, assets: Path, repository: Repository | None) -> dic
     settings["html_static_path"] = ["_assets", str(assets)]
     # Sphinx copies assets only when it writes a page: a changed one changes the configuration.
     own = [ROOT / BOOK / folder for folder in ("_assets", "_templates", "_tools")]
-    settings["html_context"]["assets"] = _digest(own)
+    playground = BUILD / "playground"  # what book._tools.playground writes, if it did
+    if playground.exists():
+        settings["html_static_path"].append(str(playground / "static"))
+        own.append(playground / "made_of.txt")
+    settings["html_context"]["assets"] = digest(own)
     if repository:
         config["repository"]["url"] = repository.url
         config["launch_buttons"] = {
@@ -113,12 +117,12 @@ def copy_assets() -> Path:
 
 def cache_key() -> str:
     """Digest of all that an executed cell can see besides its own notebook."""
-    return _digest(
+    return digest(
         [ROOT / "amer_lite", ROOT / BOOK / "amer_book", ROOT / "data", ROOT / "constraints.txt"]
     )
 
 
-def _digest(places: list[Path]) -> str:
+def digest(places: list[Path]) -> str:
     digest = hashlib.sha256(sys.version.encode())
     for place in places:
         for path in sorted(place.rglob("*")) if place.is_dir() else [place]:

@@ -110,6 +110,10 @@ def _finish_page(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
 ) -> None:
     body = context.get("body") or ""
+    if 'id="playground"' in body:
+        app.add_css_file("playground.css")
+        for script in ("merge.js", "playground.js"):
+            app.add_js_file(script, loading_method="defer")
     ran = NbMetadataCollector.get_exec_data(app.env, pagename)
     if ran and not ran["succeeded"]:
         said = re.sub(r"\x1b\[[\d;]*m", "", ran["traceback"]).split("\n")

@@ -35,7 +35,7 @@ PHRASINGS = (
     ("look up {}", " as well as {}", " as well as {}"),
     ("a short explanation of {}", " plus {}", " plus {}"),
 )
-_INSULT = re.compile(r"\b(offensive|slurs?|obscene|disparaging|derogatory|vulgar)\b")
+INSULT = re.compile(r"\b(offensive|slurs?|obscene|disparaging|derogatory|vulgar)\b")
 _TRIES = 200  # draws before a query is given up: of five words, all are far two times in five
 
 
@@ -127,7 +127,7 @@ def _pool(nouns: Nouns) -> list[_Word]:
     for key, synset in synsets.items():
         for word in synset.words:
             plain = word.isascii() and word.isalpha() and word.islower()
-            polite = not _INSULT.search(nouns.definitions[synset.document])
+            polite = not INSULT.search(nouns.definitions[synset.document])
             if plain and polite and len(nouns.senses.get(word, ())) == 1:
                 chosen.setdefault(synset.document, (word, key))
     lines = {}  # word to the keys from its synset up to the root

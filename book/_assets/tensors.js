@@ -1,0 +1,114 @@
+// What amer.js computes with: a matrix (L, width) is one Float32Array, a layer is int8 rows of
+// weights (outs, ins), the scale of each and, perhaps, a bias.
+"use strict";
+
+// x (L, ins) → (L, outs), outs even. Two rows of weights meet four states, which lie side by side.
+function linear(x, { weight, scale, bias, outs, ins }) {
+  const length = x.length / ins;
+  const states = new Float64Array(Math.ceil(length / 4) * 4 * ins);
+  for (let t = 0; t < length; t++) {
+    for (let i = 0; i < ins; i++) states[(t - (t % 4)) * ins + 4 * i + (t % 4)] = x[t * ins + i];
+  }
+  const y = new Float32Array(length * outs);
+  const v = new Float64Array(ins), w = new Float64Array(ins), sums = new Float64Array(8);
+  for (let o = 0; o < outs; o += 2) {
+    v.set(weight.subarray(o * ins, (o + 1) * ins));
+    w.set(weight.subarray((o + 1) * ins, (o + 2) * ins));
+    for (let t = 0, at = 0; t < length; t += 4) {
+      let a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0;
+      for (let i = 0; i < ins; i++, at += 4) {
+        const vi = v[i], wi = w[i];
+        const s0 = states[at], s1 = states[at + 1], s2 = states[at + 2], s3 = states[at + 3];
+        a += vi * s0; b += vi * s1; c += vi * s2; d += vi * s3;
+        e += wi * s0; f += wi * s1; g += wi * s2; h += wi * s3;
+      }
+      sums[0] = a; sums[1] = b; sums[2] = c; sums[3] = d;
+      sums[4] = e; sums[5] = f; sums[6] = g; sums[7] = h;
+      for (let n = 0; n < 8; n++) {
+        const row = t + (n % 4), out = o + (n >> 2);
+        if (row < length) y[row * outs + out] = sums[n] * scale[out] + (bias ? bias[out] : 0);
+      }
+    }
+  }
+  return y;
+}
+
+const add = (x, y) => x.map((value, i) => value + y[i]);
+const dot = (x, y) => x.reduce((sum, value, i) => sum + value * y[i], 0);
+
+function normalise(x) {
+  const length = Math.sqrt(dot(x, x)) || 1;
+  return x.map((value) => value / length);
+}
+
+function layerNorm(x, { weight, bias }, epsilon) {
+  const width = weight.length;
+  const y = new Float32Array(x.length);
+  for (let at = 0; at < x.length; at += width) {
+    const row = x.subarray(at, at + width);
+    const mean = row.reduce((sum, value) => sum + value, 0) / width;
+    const variance = row.reduce((sum, value) => sum + (value - mean) ** 2, 0) / width;
+    const factor = 1 / Math.sqrt(variance + epsilon);
+    for (let i = 0; i < width; i++) y[at + i] = (row[i] - mean) * factor * weight[i] + bias[i];
+  }
+  return y;
+}
+
+// x · Φ(x); the error function by Abramowitz and Stegun 7.1.26, to 1.5e-7.
+function gelu(x) {
+  return x.map((value) => {
+    const z = Math.abs(value) / Math.SQRT2;
+    const t = 1 / (1 + 0.3275911 * z);
+    const tail = t * (0.254829592 + t * (-0.284496736
+      + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429)))) * Math.exp(-z * z);
+    return value > 0 ? value * (1 - tail / 2) : value * tail / 2;
+  });
+}
+
+function softmax(scores) {
+  const top = scores.reduce((a, b) => Math.max(a, b), -Infinity);
+  const shares = scores.map((score) => Math.exp(score - top));
+  const total = shares.reduce((a, b) => a + b, 0);
+  return shares.map((share) => share / total);
+}
+
+// Sum of the rows of states (L, width), each times its share.
+function mean(shares, states) {
+  const width = states.length / shares.length;
+  const y = new Float32Array(width);
+  shares.forEach((share, t) => {
+    for (let i = 0; i < width; i++) y[i] += share * states[t * width + i];
+  });
+  return y;
+}
+
+// Queries (T, width) over keys and values (S, width); causal: the last query sees all S of them.
+function attend(q, k, v, width, heads, causal) {
+  const size = width / heads, T = q.length / width, S = k.length / width;
+  const y = new Float32Array(q.length);
+  for (let head = 0; head < heads; head++) {
+    for (let t = 0; t < T; t++) {
+      const from = t * width + head * size;
+      const scores = new Float64Array(causal ? S - T + t + 1 : S);
+      for (let s = 0; s < scores.length; s++) {
+        let sum = 0;
+        for (let i = 0, at = s * width + head * size; i < size; i++) sum += q[from + i] * k[at + i];
+        scores[s] = sum / Math.sqrt(size);
+      }
+      const shares = softmax(scores);
+      for (let s = 0; s < shares.length; s++) {
+        for (let i = 0, at = s * width + head * size; i < size; i++) {
+          y[from + i] += shares[s] * v[at + i];
+        }
+      }
+    }
+  }
+  return y;
+}
+
+function joined(x, y) {
+  const both = new Float32Array(x.length + y.length);
+  both.set(x);
+  both.set(y, x.length);
+  return both;
+}
