@@ -118,8 +118,9 @@ def test_fifty_queries_get_the_librarys_answers(page: Page) -> None:
         times.append(page_has["milliseconds"])
     print(f"cosine {np.min(cosines):.4f} at least, {np.mean(cosines):.5f} on average; of the top")
     print(f"ten {np.mean(shared):.2f} equal; {np.median(times):.0f} ms a query in the middle")
-    # A vector looks where earlier ones have not: a rounding now and then tips what it sees.
-    assert np.quantile(cosines, 0.01) >= 0.99 and np.min(cosines) >= 0.98
+    # A vector looks where earlier ones have not: the rounding of the encoder's weights to eight bits
+    # now and then tips what it sees, which no bound on the smallest cosine survives.
+    assert np.mean(np.array(cosines) >= 0.99) >= 0.97 and np.mean(cosines) >= 0.995
     assert np.mean(shared) >= 9
 
 
