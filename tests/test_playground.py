@@ -55,13 +55,17 @@ def page() -> Iterator[Page]:
     serving.server_close()
 
 
-def test_eight_bits_keep_half_a_step_of_every_row() -> None:
+def test_eight_bits_keep_half_a_step_of_every_scale() -> None:
     matrix = np.random.default_rng(0).normal(size=(5, 40)) * [[1], [10], [0.1], [0], [3]]
     out = playground.quantise({"layer": matrix, "bias": matrix[0]})
     assert out["layer"].dtype == np.int8 and out["bias"].dtype == np.float32
     assert np.abs(out["layer"]).max(1).tolist() == [127, 127, 127, 0, 127]
-    error = np.abs(out["layer"] * out["layer.scale"][:, None] - matrix)
-    assert (error <= 0.501 * out["layer.scale"][:, None]).all()
+    error = np.abs(out["layer"] * out["layer.scale"] - matrix)
+    assert (error <= 0.501 * out["layer.scale"]).all()
+    out = playground.quantise({"layer": matrix}, 8)
+    scale = np.repeat(out["layer.scale"], 8, 1)
+    assert out["layer.scale"].shape == (5, 5)
+    assert (np.abs(out["layer"] * scale - matrix) <= 0.501 * scale).all()
 
 
 def ask(page: Page, query: str) -> None:
@@ -118,9 +122,8 @@ def test_fifty_queries_get_the_librarys_answers(page: Page) -> None:
         times.append(page_has["milliseconds"])
     print(f"cosine {np.min(cosines):.4f} at least, {np.mean(cosines):.5f} on average; of the top")
     print(f"ten {np.mean(shared):.2f} equal; {np.median(times):.0f} ms a query in the middle")
-    # A vector looks where earlier ones have not: the rounding of the encoder's weights to eight bits
-    # now and then tips what it sees, which no bound on the smallest cosine survives.
-    assert np.mean(np.array(cosines) >= 0.99) >= 0.97 and np.mean(cosines) >= 0.995
+    # A vector looks where earlier ones have not: a rounding can tip what it sees, seldom.
+    assert np.quantile(cosines, 0.01) >= 0.99 and np.mean(cosines) >= 0.998
     assert np.mean(shared) >= 9
 
 

@@ -1,6 +1,6 @@
 // AMER in the reader's browser, as a worker: text → token states → vectors → documents, ranked.
 // The names are those of the library, whose numbers these are: weights and documents are int8 with
-// a scale per row, activations are floats. A matrix of states (L, width) is one Float32Array.
+// scales, activations are floats. A matrix of states (L, width) is one Float32Array.
 "use strict";
 
 importScripts("tensors.js");
@@ -89,13 +89,13 @@ class SentenceEncoder {
 
   tokenStates(tokens) {
     const width = this.words.ins;
+    const { words, positions } = this;
+    const word = new Float32Array(width), position = new Float32Array(width);
     let x = new Float32Array(tokens.length * width);
     tokens.forEach((token, t) => {
-      const id = this.ids.get(token), { words, positions } = this;
-      for (let i = 0; i < width; i++) {
-        x[t * width + i] = words.weight[id * width + i] * words.scale[id]
-          + positions.weight[t * width + i] * positions.scale[t];
-      }
+      unpack(words.weight, words.scale, this.ids.get(token) * width, word);
+      unpack(positions.weight, positions.scale, t * width, position);
+      x.set(add(word, position), t * width);
     });
     x = layerNorm(x, this.norm, 1e-12);
     for (const layer of this.layers) {

@@ -1,5 +1,5 @@
 // What amer.js computes with: a matrix (L, width) is one Float32Array, a layer is int8 rows of
-// weights (outs, ins), the scale of each and, perhaps, a bias.
+// weights (outs, ins), a scale for each row or for each stretch of it and, perhaps, a bias.
 "use strict";
 
 // x (L, ins) → (L, outs), outs even. Two rows of weights meet four states, which lie side by side.
@@ -12,8 +12,8 @@ function linear(x, { weight, scale, bias, outs, ins }) {
   const y = new Float32Array(length * outs);
   const v = new Float64Array(ins), w = new Float64Array(ins), sums = new Float64Array(8);
   for (let o = 0; o < outs; o += 2) {
-    v.set(weight.subarray(o * ins, (o + 1) * ins));
-    w.set(weight.subarray((o + 1) * ins, (o + 2) * ins));
+    unpack(weight, scale, o * ins, v);
+    unpack(weight, scale, (o + 1) * ins, w);
     for (let t = 0, at = 0; t < length; t += 4) {
       let a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0;
       for (let i = 0; i < ins; i++, at += 4) {
@@ -26,11 +26,19 @@ function linear(x, { weight, scale, bias, outs, ins }) {
       sums[4] = e; sums[5] = f; sums[6] = g; sums[7] = h;
       for (let n = 0; n < 8; n++) {
         const row = t + (n % 4), out = o + (n >> 2);
-        if (row < length) y[row * outs + out] = sums[n] * scale[out] + (bias ? bias[out] : 0);
+        if (row < length) y[row * outs + out] = sums[n] + (bias ? bias[out] : 0);
       }
     }
   }
   return y;
+}
+
+// The row of a quantised matrix that begins at its weight number `from`, into y.
+function unpack(weight, scale, from, y) {
+  const stretch = weight.length / scale.length;
+  for (let i = 0; i < y.length; i++) {
+    y[i] = weight[from + i] * scale[Math.floor((from + i) / stretch)];
+  }
 }
 
 const add = (x, y) => x.map((value, i) => value + y[i]);

@@ -1,8 +1,8 @@
 """What the playground reads, written before the book: ``python -m book._tools.playground``.
 
 Chapter 11's recipe trains six vectors and one; encoder, both decoders and the documents then become
-int8 with a scale per row. All of it is kept in ``_build/playground`` until something that made it
-changes.
+int8, with a scale per row or, in the encoder, per stretch of one. All of it is kept in
+``_build/playground`` until something that made it changes.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from book._tools.build import BUILD, digest, package_folder
 from book._tools.repository import BOOK, ROOT
 
 M, STEPS, TEMPERATURE, DOCUMENTS, LONGEST = 6, 150, 0.05, 10_000, 256
+STRETCH = 32  # weights of the encoder that share a scale; with one a row, rounding tips the pointer
 FOLDER = BUILD / "playground"
 MODELS = {"amer": M, "single": 1}  # name to number of vectors
 WEIGHTS, CORPUS = "playground/weights.safetensors", "playground/corpus.json"
@@ -151,6 +152,7 @@ def weights(documents: np.ndarray) -> Arrays:
     }
     position = "embeddings.position_embeddings.weight"
     own[position] = own[position][:LONGEST] + encoder["embeddings.token_type_embeddings.weight"][0]
+    rest: Arrays = {"documents": documents}
     for name in MODELS:
         saved = AMER.load(FOLDER / name).state_dict()
         model = {part: value.numpy() for part, value in saved.items()}
@@ -159,21 +161,25 @@ def weights(documents: np.ndarray) -> Arrays:
         model["pointer.wanted.weight"] = key.T @ query  # only their product is used
         if name == "single":
             del model["input_projection.weight"]  # nothing is fed back
-        own |= {f"{name}.{part}": value for part, value in model.items()}
-    return quantise(own | {"documents": documents})
+        rest |= {f"{name}.{part}": value for part, value in model.items()}
+    return quantise(own, STRETCH) | quantise(rest)
 
 
-def quantise(arrays: Arrays) -> Arrays:
-    """Matrices as int8 and, under their name + ``.scale``, float32 (rows,); the rest as float32."""
+def quantise(arrays: Arrays, stretch: int = 0) -> Arrays:
+    """Matrices as int8 and, under their name + ``.scale``, float32 (rows, scales a row).
+
+    A scale is for ``stretch`` weights, for the whole row if 0. All else becomes float32.
+    """
     out: Arrays = {}
     for name, value in arrays.items():
         if value.ndim != 2:
             out[name] = value.astype(np.float32)
             continue
-        scale = np.abs(value).max(1) / 127
+        parts = value.reshape(len(value), -1, stretch or value.shape[1])
+        scale = np.abs(parts).max(2, keepdims=True) / 127
         scale[scale == 0] = 1
-        out[name] = np.rint(value / scale[:, None]).astype(np.int8)
-        out[f"{name}.scale"] = scale.astype(np.float32)
+        out[name] = np.rint(parts / scale).astype(np.int8).reshape(value.shape)
+        out[f"{name}.scale"] = scale[..., 0].astype(np.float32)
     return out
 
 
