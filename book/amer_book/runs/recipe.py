@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from amer_book.records import Ledger, Record, select
-from amer_book.runs import fair, parser_of, percent
+from amer_book.runs import fair, parser_of, percent, plain
 from amer_book.runs.settings import WORLDS, World
 from amer_lite import AMER, Prefix, TrainData
 from amer_lite.evaluation import metrics
@@ -69,12 +69,12 @@ def augmented(data: TrainData, seed: int) -> TrainData:
     return TrainData(twice, [*data.golds, *data.golds], data.documents)
 
 
-def links(world: fair.World, model: AMER, m: int, tau: float) -> Iterator[Record]:
+def links(world: World, model: AMER, m: int, tau: float) -> Iterator[Record]:
     """On queries that were trained on, and on test in any list."""
     believed = fair.believe(world, model, "seen", m, tau)
-    yield from fair.measured(world, fair.best(world, believed, "seen"), "seen")
+    yield from plain.measured(world, plain.best(world, believed, "seen"), "seen")
     examples = world.examples["test"]
-    for k in fair.CUTS:  # in turns, lists of k give all that is among the first k of any
+    for k in plain.CUTS:  # in turns, lists of k give all that is among the first k of any
         merged = retrieve(model, world.index, world.queries["test"], m=m, k=m * k, depth=k)
         found = metrics.mrecall(as_run(merged, world.index, examples), examples, m * k)
         yield {"split": "test", "metric": "mrecall in any list", "k": k,
@@ -82,44 +82,44 @@ def links(world: fair.World, model: AMER, m: int, tau: float) -> Iterator[Record
 
 
 def measured(
-    plain: fair.Plain, how: Neighbours, model: AMER, m: int, tau: float
+    known: plain.Plain, how: Neighbours, model: AMER, m: int, tau: float
 ) -> Iterator[Record]:
-    world = plain.world
+    world = known.world
     alone = {part: fair.believe(world, model, part, m, tau) for part in ("dev", "test")}
-    yield from fair.with_neighbours(plain, how, alone)
+    yield from plain.with_neighbours(known, how, alone)
     yield from links(world, model, m, tau)
 
 
-def look(ledger: Ledger, plain: fair.Plain, how: Neighbours, name: str, setting: Record) -> None:
+def look(ledger: Ledger, known: plain.Plain, how: Neighbours, name: str, setting: Record) -> None:
     """Train one change with one seed and measure it."""
     change, seed = CHANGES[name], setting["seed"]
     point = fair.Point(*(setting[field] for field in fair.Point._fields))
 
     def trained() -> AMER:
-        data = augmented(plain.world.train, seed) if change.augmented else None
+        data = augmented(known.world.train, seed) if change.augmented else None
         options = change.options
-        return fair.train(plain.world, options, point, seed, data=data, **change.shape)[0]
+        return fair.train(known.world, options, point, seed, data=data, **change.shape)[0]
 
     def found(model: AMER) -> Iterator[Record]:
-        yield from measured(plain, how, model, setting["m"], point.temperature)
+        yield from measured(known, how, model, setting["m"], point.temperature)
         for first in PREFIXES if name == "mixture" else ():
-            for row in measured(plain, how, model, first, point.temperature):
+            for row in measured(known, how, model, first, point.temperature):
                 yield {**row, "prefix": first}
 
     ledger.once(setting, trained, found)
 
 
-def record(ledger: Ledger, plain: fair.Plain, place: str) -> None:
-    known = Ledger("fair").records
-    voters = select(known, experiment=place, model="neighbours")[0]
+def record(ledger: Ledger, known: plain.Plain, place: str) -> None:
+    found = Ledger("fair").records
+    voters = select(found, experiment=place, model="neighbours")[0]
     how = Neighbours(voters["voters"], voters["temperature"])
     for name, change in CHANGES.items():
-        point = fair.chosen(known, place, change.of)
+        point = fair.chosen(found, place, change.of)
         if change.masked is not None:
             point = point._replace(masked=change.masked)
         for seed in fair.SEEDS:
-            about = fair.common(plain.world, place, seed) | point._asdict()
-            look(ledger, plain, how, name, about | {"model": name, "m": change.options["m"]})
+            about = plain.common(known.world, place, seed) | point._asdict()
+            look(ledger, known, how, name, about | {"model": name, "m": change.options["m"]})
 
 
 def main() -> None:
@@ -129,7 +129,7 @@ def main() -> None:
         world = World(WORLDS[name])
         world.queries["seen"] = world.queries["train"].select(np.arange(SEEN))
         world.examples["seen"] = world.examples["train"][:SEEN]
-        record(Ledger("recipe", f"recipe {name}"), fair.Plain(world), name)
+        record(Ledger("recipe", f"recipe {name}"), plain.Plain(world), name)
 
 
 if __name__ == "__main__":
