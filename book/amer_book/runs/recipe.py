@@ -27,7 +27,7 @@ from amer_lite.search.retrieve import as_run, retrieve
 
 SEEN = 1000  # training queries that are asked again
 DROPPED = 0.2  # of the tokens, by augmentation
-WORLDS_TRIED = ("tags", "tags-64", "dependencies")
+WORLDS_TRIED = ("tags-32", "words")
 
 
 class Change(NamedTuple):
@@ -43,19 +43,19 @@ class Change(NamedTuple):
 _one, _mixture = fair.MODELS["single"], fair.MODELS["amer-mixture"]
 CHANGES: Mapping[str, Change] = {
     "single": Change("single", _one),
-    "single, augmented": Change("single", _one, augmented=True),
-    "single, wider": Change("single", _one, shape={"width": 768}),
-    "single, deeper": Change("single", _one, shape={"layers": 2}),
     "mixture": Change("amer-mixture", _mixture),
-    "mixture, augmented": Change("amer-mixture", _mixture, augmented=True),
-    "mixture, wider": Change("amer-mixture", _mixture, shape={"width": 768}),
-    "mixture, deeper": Change("amer-mixture", _mixture, shape={"layers": 2}),
+    "matched": Change("amer-mixture", {"m": 6}),
+    "matched, anchor masked": Change("amer-mixture", {"m": 6, "anchored": True}, masked=True),
+    "matched, anchor unmasked": Change("amer-mixture", {"m": 6, "anchored": True}, masked=False),
     "mixture of 3": Change("amer-mixture", {**_mixture, "m": 3}),
     "mixture of 12": Change("amer-mixture", {**_mixture, "m": 12}),
-    "matched": Change("amer-mixture", {"m": 6}),
-    "matched, anchor unmasked": Change("amer-mixture", {"m": 6, "anchored": True}, masked=False),
-    "matched, anchor masked": Change("amer-mixture", {"m": 6, "anchored": True}, masked=True),
     "complete, 12 vectors": Change("amer-mixture", {"m": 12, "pairing": "complete"}),
+    "single, augmented": Change("single", _one, augmented=True),
+    "mixture, augmented": Change("amer-mixture", _mixture, augmented=True),
+    "single, wider": Change("single", _one, shape={"width": 768}),
+    "mixture, wider": Change("amer-mixture", _mixture, shape={"width": 768}),
+    "single, deeper": Change("single", _one, shape={"layers": 2}),
+    "mixture, deeper": Change("amer-mixture", _mixture, shape={"layers": 2}),
 }
 PREFIXES = (1, 2, 3)  # of the vectors of "mixture", searched alone
 
