@@ -98,22 +98,22 @@ def test_a_text_in_a_table_is_all_there_and_no_markup(text: str) -> None:
 
 
 def test_a_ledger_appends_each_training_once(folder: Path) -> None:
-    ledger, path = Ledger("a", "real --draw 1"), folder / "a.jsonl"
+    ledger, path = Ledger("a", "fair tags --draw 1"), folder / "a.jsonl"
     rows: list[records.Record] = [{"k": 10, "value": 1.5}, {"split": "dev", "value": 2}]
     for _ in range(2):
         ledger.once({"seed": 1}, lambda: rows, iter)
     first = path.read_text()
     origin, training = map(json.loads, first.splitlines())
-    assert origin["command"] == "python -m amer_book.runs.real --draw 1"
+    assert origin["command"] == "python -m amer_book.runs.fair tags --draw 1"
     assert training["columns"] == ["k", "value", "split"] and training["origin"] == 0
     ledger.once({"seed": 1}, lambda: rows, iter, split="test")  # such a row is missing
-    Ledger("a", "real words").add({"seed": 2}, rows, wall_s=3.04)
+    Ledger("a", "fair words").add({"seed": 2}, rows, wall_s=3.04)
     lines = path.read_text().removeprefix(first).splitlines()
     assert [json.loads(line)["origin"] for line in lines] == [0, 1, 1]
     assert len(ledger.records) == 4 and len(Ledger("a").records) == 6
     last = records.read("a")[-1]
     assert last.items() >= {"seed": 2, "k": None, "value": 2, "split": "dev", "wall_s": 3.0}.items()
-    assert last["command"].endswith("real words")
+    assert last["command"].endswith("fair words")
 
 
 def test_ledgers_side_by_side_lose_nothing(folder: Path) -> None:
@@ -174,10 +174,11 @@ def test_every_target_of_make_exists() -> None:
 
 
 def test_a_run_takes_what_it_knows_and_usually_what_has_a_test() -> None:
-    parser = importlib.import_module("amer_book.runs.real").parser()
+    parser = importlib.import_module("amer_book.runs.fair").parser()
     assert parser.parse_args(["kinds", "words"]).worlds == ["kinds", "words"]
-    tested = {r["experiment"] for r in records.read("real") if r["seed"]}
-    assert set(parser.parse_args([]).worlds) <= tested - {"intents-64-slow", "debian-tags-long"}
+    assert set(parser.parse_args([]).worlds) <= {
+        r["experiment"] for r in records.read("fair") if r["seed"]
+    }
     for arguments in (["nowhere"], ["words", "--draw", "-1"]):
         with pytest.raises(SystemExit):
             parser.parse_args(arguments)

@@ -1,7 +1,7 @@
 """How well `amer_lite.evaluation.diagnosis.rule` predicts what trainings gained, and its constants.
 
 A *world* is a corpus with its queries. Of each there is what can be measured before any training,
-and what one vector and several found after it (``phase.jsonl``, ``fair.jsonl``, ``real.jsonl``). A
+and what one vector and several found after it (``phase.jsonl``, ``fair.jsonl``). A
 natural world was measured by `amer_book.runs.diagnose`; of a synthetic one the cosines follow from
 its parameters, by the formulas of chapter 9.
 """
@@ -89,7 +89,7 @@ def _natural() -> Iterator[World]:
     for record in read("diagnose"):
         what = record["metric"] if record["metric"] != "mrecall" else record["model"]
         measured[record["experiment"], record["dataset"]][what] = record["value"]
-    gains = _old() | _fair()
+    gains = _fair()
     for (name, dataset), values in measured.items():
         if name in gains:
             found = max(values[model] for model in ONE)
@@ -111,15 +111,6 @@ def _gain(single: Mapping[int, float], several: Mapping[int, float]) -> tuple[fl
     paired = np.array([several[seed] - single[seed] for seed in single.keys() & several.keys()])
     factor = stats.t.ppf(0.975, len(paired) - 1)
     return float(paired.mean()), float(factor * paired.std(ddof=1) / np.sqrt(len(paired)))
-
-
-def _old() -> dict[str, tuple[float, float]]:
-    found = _seeds([record for record in read("real") if record.get("split") == "test"])
-    return {
-        name: _gain(found[name, "single"], several)
-        for (name, model), several in found.items()
-        if model == "amer-anchored" and len(found[name, "single"].keys() & several.keys()) > 1
-    }
 
 
 def _fair() -> dict[str, tuple[float, float]]:

@@ -4,6 +4,7 @@ Functions here draw what they are given: no computing inside. What a single chap
 it sets on the figure that it gets, by plotly's own ``update_xaxes`` and ``update_yaxes``.
 """
 
+from amer_book.figures.around import Mark, around
 from amer_book.figures.cost import bill, estimate, tradeoff
 from amer_book.figures.emitting import cache_work, pointing, who_finds_what
 from amer_book.figures.gathering import Gathering, gathering
@@ -19,8 +20,10 @@ from amer_book.figures.searching import ScorePlane, score_planes
 __all__ = [
     "Cap",
     "Gathering",
+    "Mark",
     "ScorePlane",
     "Turn",
+    "around",
     "assignment",
     "bill",
     "cache_work",

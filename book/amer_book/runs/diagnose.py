@@ -3,11 +3,11 @@
     python -m amer_book.runs.diagnose [world ...] [--data FOLDER]
 
 Measures, without any training, natural worlds in which one vector and several have been trained (by
-`amer_book.runs.fair` or, before it, `amer_book.runs.real`). Then fits the constants of
+`amer_book.runs.fair`). Then fits the constants of
 `amer_lite.evaluation.diagnosis.rule` to all worlds that were trained in and measured, the 80
 synthetic ones of `amer_book.runs.phase` among them (see `amer_book.gains`), writes them into the
-library, and prints how well the rule predicts data sets that it was not fitted to. AmbigQA and
-Seal-Tools are read from the folder; worlds on record are not built again. Without a name nothing is
+library, and prints how well the rule predicts data sets that it was not fitted to. Seal-Tools
+is read from the folder; worlds on record are not built again. Without a name nothing is
 measured.
 """
 

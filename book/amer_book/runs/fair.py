@@ -27,7 +27,7 @@ from amer_book.climb import climb
 from amer_book.records import Ledger, Record, select, tuned
 from amer_book.runs import parser_of, percent
 from amer_book.runs.plain import CUTS, DEPTH, Plain, common, record_plain, score, with_neighbours
-from amer_book.runs.settings import NATURAL, WORLDS, World
+from amer_book.runs.settings import USUAL, WORLDS, World
 from amer_lite import AMER, AMERConfig, DecoderConfig, TrainConfig, TrainData, fit
 from amer_lite.evaluation.rivals import Belief, Neighbours
 from amer_lite.search.merge import Merged
@@ -165,7 +165,7 @@ def look(
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = parser_of(__doc__, "worlds", tuple(WORLDS), NATURAL)
+    parser = parser_of(__doc__, "worlds", tuple(WORLDS), USUAL)
     parser.add_argument("--data", type=Path, help="folder of the world's files, if it has any")
     parser.add_argument("--draw", type=int, default=0, choices=range(10), help="of the splits")
     parser.add_argument("--models", nargs="*", default=list(MODELS), choices=MODELS)

@@ -4,8 +4,8 @@
 
 Everything is ``data/configs/words.toml`` with some values changed: LoRA on SmolLM2, or a small
 decoder over its frozen states; one vector, or three. Both learning rates are tried with seed 0 and
-the better on dev is kept; then two more seeds. Experiment "lm" of ``real.jsonl``; started again, it
-goes on where it stopped, inside a training too.
+the better on dev is kept; then two more seeds. Recorded in ``language_model.jsonl``; started again,
+it goes on where it stopped, inside a training too.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Recorder:
 
     def __init__(self, smoke: bool) -> None:
         self.root = cache_folder() / "runs" / ("lm-smoke" if smoke else "lm")
-        self.ledger = Ledger("real", "language_model")
+        self.ledger = Ledger("language_model")
         self.smoke = smoke
         self.small: Changes = {"data.documents": 300, "evaluate.resamples": 50} if smoke else {}
 

@@ -25,14 +25,15 @@ VECTORS = (1, 2, 3, 5)  # 1 is the single-vector baseline
 GRID = [(layers, rate) for layers in (1, 2) for rate in (5e-4, 1e-3, 2e-3)]
 SEEDS = range(5)
 MERGES: tuple[Merge, ...] = ("round_robin", "max_score", "rrf", "soft_sum")
-WORDS = Setting("wordnet", lambda _, draw: wordnet.load(documents=15_000, seed=draw), steps=300)
+WORDS = Setting("wordnet", lambda _, draw: wordnet.load(documents=15_000, seed=draw))
+STEPS = 300
 
 
 def train(world: World, m: int, layers: int, rate: float, seed: int) -> AMER:
     """One model; all of them see the same data for the same number of steps."""
     score = evaluator(world.index, world.queries["dev"], world.examples["dev"], m=m, k=100)
     decoder = DecoderConfig(state_dim=384, width=256, layers=layers, heads=4, dropout=0.1)
-    options = {"m": m, "steps": world.setting.steps, "learning_rate": rate, "seed": seed}
+    options = {"m": m, "steps": STEPS, "learning_rate": rate, "seed": seed}
     return trained(world.train, score, decoder, **options, evaluate_every=50)[0]
 
 
