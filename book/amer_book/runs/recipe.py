@@ -1,6 +1,6 @@
 """What helps several vectors where the parts of a need are implied: one change at a time.
 
-    python -m amer_book.runs.recipe [world ...]
+    python -m amer_book.runs.recipe [world ...] [--changes NAME ...]
 
 Everything starts from the point that `amer_book.runs.fair` chose for one vector and for the mixture
 in that world, and is trained with its three seeds; what helps several might help one, so one vector
@@ -11,7 +11,8 @@ any of the lists of all vectors (``any``: what no merge can exceed).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ from amer_lite.search.retrieve import as_run, retrieve
 
 SEEN = 1000  # training queries that are asked again
 DROPPED = 0.2  # of the tokens, by augmentation
-WORLDS_TRIED = ("tags-32", "words")
+WORLDS_TRIED = ("words", "tags")
 
 
 class Change(NamedTuple):
@@ -109,11 +110,12 @@ def look(ledger: Ledger, known: plain.Plain, how: Neighbours, name: str, setting
     ledger.once(setting, trained, found)
 
 
-def record(ledger: Ledger, known: plain.Plain, place: str) -> None:
+def record(ledger: Ledger, known: plain.Plain, place: str, names: Sequence[str]) -> None:
     found = Ledger("fair").records
     voters = select(found, experiment=place, model="neighbours")[0]
     how = Neighbours(voters["voters"], voters["temperature"])
-    for name, change in CHANGES.items():
+    for name in names:
+        change = CHANGES[name]
         point = fair.chosen(found, place, change.of)
         if change.masked is not None:
             point = point._replace(masked=change.masked)
@@ -122,14 +124,21 @@ def record(ledger: Ledger, known: plain.Plain, place: str) -> None:
             look(ledger, known, how, name, about | {"model": name, "m": change.options["m"]})
 
 
+def parser() -> argparse.ArgumentParser:
+    parser = parser_of(__doc__, "worlds", tuple(WORLDS), WORLDS_TRIED)
+    parser.add_argument("--changes", nargs="*", default=list(CHANGES), choices=CHANGES)
+    return parser
+
+
 def main() -> None:
-    chosen = parser_of(__doc__, "worlds", tuple(WORLDS), WORLDS_TRIED).parse_args().worlds
+    arguments = parser().parse_args()
     torch.set_num_threads(1)
-    for name in chosen:
+    for name in arguments.worlds:
         world = World(WORLDS[name])
         world.queries["seen"] = world.queries["train"].select(np.arange(SEEN))
         world.examples["seen"] = world.examples["train"][:SEEN]
-        record(Ledger("recipe", f"recipe {name}"), plain.Plain(world), name)
+        ledger = Ledger("recipe", f"recipe {name}")
+        record(ledger, plain.Plain(world), name, arguments.changes)
 
 
 if __name__ == "__main__":
