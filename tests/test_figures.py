@@ -60,6 +60,9 @@ DRAWN: list[tuple[str, tuple, dict]] = [  # function, arguments
     ("trails", (np.eye(2), {"one": WAY[:, :1], "two": WAY}, [0, 10, 20]),
      {"reach": 12, "names": ["a", "b"]}),
     ("gathering", ({v: figures.Gathering(WAY, WAY[:, :1], [[0, 1]]) for v in "ab"}, [0, 1, 2]), {}),
+    ("around", ({q: [figures.Mark((0.3, 0.4), TEXT, k) for k in ("other", "found", "missed ones")]
+                 for q in "ab"}, ("other", "found", "missed ones"),
+                {q: {"first 10": 0.4} for q in "ab"}), {}),
     ("merge_steps", (np.array([[4, 7], [4, 9]]), {"turns": TURNS, "votes": TURNS},
                      dict.fromkeys((4, 7, 9), TEXT), {9}, ["v1", "v2"]), {}),
     ("phase_diagram", ([8, 16], [2, 8], {"gap": np.ones((2, 2, 2)), "one": np.zeros((2, 2, 2))},

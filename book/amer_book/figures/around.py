@@ -9,13 +9,13 @@ import numpy as np
 import plotly.graph_objects as go
 
 from amer_book.figures.controls import choice
-from amer_book.figures.page import GREY, PALETTE, SYMBOLS, plain, wrapped
+from amer_book.figures.page import GREY, PALETTE, SYMBOLS, VERMILION, plain, wrapped
 
 
 class Mark(NamedTuple):
     """What lies somewhere: its place (x, y), what the pointer says of it, and its kind."""
 
-    place: tuple[float, float]
+    place: Sequence[float]
     text: str
     kind: str
 
@@ -58,7 +58,7 @@ def around(
                 hovertemplate="%{customdata}<extra></extra>",
             )
             owners.append(number)
-        star = {"size": 20, "symbol": "star", "color": PALETTE[-1]}
+        star = {"size": 20, "symbol": "star", "color": VERMILION}
         hover = f"{plain(query)}<extra></extra>"
         fig.add_scatter(
             x=[0], y=[0], name="the word", mode="markers", marker=star, hovertemplate=hover
