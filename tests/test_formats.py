@@ -1,20 +1,17 @@
-"""Data as others publish them: BEIR's folders, ALCE's arrays, passages as TSV."""
+"""Data as others publish them: BEIR's folders, passages as TSV."""
 
 from __future__ import annotations
 
 import csv
 import gzip
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from amer_lite.datasets import alce, beir, files
+from amer_lite.datasets import beir, files
 from amer_lite.datasets.audit import audit
-from amer_lite.datasets.types import Dataset, Example
+from amer_lite.datasets.types import Example
 from tests.test_files import jsonl
 
 CORPUS = [
@@ -61,25 +58,6 @@ def test_beir(folder: Path) -> None:
     assert list(packed.splits) == ["train", "test"] and packed.corpus == dataset.corpus
     assert packed.splits["test"] == dataset.splits["test"]
     assert packed.splits["train"] == [Example("q4", "query 4", ["2"])]
-
-
-texts = st.text(min_size=1).filter(str.strip)
-ids = st.text(st.characters(exclude_characters="\r\0", codec="utf-8"), min_size=1).filter(str.strip)
-
-
-@settings(deadline=None, max_examples=40)
-@given(st.dictionaries(ids, texts, min_size=1, max_size=5), ids, texts, st.data())
-def test_beir_gives_back_what_was_saved(
-    tmp_path_factory: pytest.TempPathFactory, corpus: dict[str, str], id: str, query: str, data: Any
-) -> None:
-    answers = st.lists(st.lists(st.sampled_from([*corpus]), min_size=1), min_size=1)
-    examples = [Example(f"{id}{i}", query, data.draw(answers)) for i in range(3)]
-    folder = tmp_path_factory.mktemp("beir") / "new"
-    dataset = Dataset("new", corpus, {"train": examples[:2], "test": examples[2:]})
-    beir.save(dataset, folder)
-    assert beir.load(folder) == dataset
-    with pytest.raises(ValueError, match="is there already"):
-        beir.save(dataset, folder)
 
 
 @pytest.mark.parametrize(
@@ -140,26 +118,3 @@ def test_passages_without_names_of_columns(tmp_path: Path) -> None:
     for first in (b"doc\tbody\n", b"id\tbody\n", b"1\ta b\tc\td\n", b"1 a b\n"):
         with pytest.raises(ValueError, match=r"collection\.tsv, line [12]: "):
             read(tmp_path / "collection.tsv", first + content)
-
-
-def alce_rows() -> list[dict[str, Any]]:
-    passages = [{"id": str(i), "title": f"Car {i}", "text": f"Number  {i} ran."} for i in range(40)]
-    answers: list[Any] = [{"answers": [[f"car {i}", "x"], ["nobody"]]} for i in range(10)]
-    pairs: list[Any] = [{"qa_pairs": [{"short_answers": [f"Car {i}"]}]} for i in range(10, 20)]
-    return [
-        {"sample_id": f"s{i}", "question": f"Which {i}?", "docs": passages[i : i + 3], **one}
-        for i, one in enumerate(answers + pairs)
-    ]
-
-
-def test_alce(tmp_path: Path) -> None:
-    path = tmp_path / "asqa.json"
-    path.write_text(json.dumps(alce_rows()))
-    dataset, answers, report = alce.load({"test": path})
-    assert [e.golds for e in dataset.examples()] == [((str(i),),) for i in range(20)]
-    assert len(dataset.corpus) == 22 and dataset.corpus["0"] == "Car 0 Number 0 ran."
-    assert answers["s0"] == (("car 0", "x"), ("nobody",))
-    assert report.counts["kept"] == {"test": 20}
-    path.write_text(json.dumps([{"id": 1, "question": "x", "docs": [], "claims": []}]))
-    with pytest.raises(ValueError, match=r"asqa\.json, record 1: neither answers nor qa_pairs"):
-        alce.load(path)

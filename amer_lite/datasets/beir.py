@@ -6,8 +6,6 @@ A folder holds ``corpus.jsonl`` (``_id``, ``title``, ``text``), ``queries.jsonl`
 
 from __future__ import annotations
 
-import csv
-import json
 import re
 from pathlib import Path
 from typing import Annotated, Self
@@ -16,7 +14,6 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from amer_lite.datasets.files import Document, Filled, Id, Record, documents, read_records
 from amer_lite.datasets.types import Dataset, Example
-from amer_lite.storage import atomic_folder
 
 _END = re.compile(r"\.(?:jsonl|tsv)(?:\.gz)?$")
 _ORDER = ("train", "dev", "test")  # of the splits that stand first
@@ -37,7 +34,6 @@ class _Judgement(Record):
     query: Id = Field(validation_alias="query-id")
     document: Id = Field(validation_alias="corpus-id")
     score: Annotated[float, BeforeValidator(float), Field(allow_inf_nan=False)]
-    answer: Id | None = None  # a column of our own
 
 
 def load(folder: str | Path) -> Dataset:
@@ -57,51 +53,22 @@ def load(folder: str | Path) -> Dataset:
     qrels = {_END.split(path.name)[0]: path for path in _files(folder / "qrels", "*")}
     splits, lost = {}, 0
     for name in sorted(qrels, key=lambda name: (name not in _ORDER, name != "train", name)):
-        judged: dict[tuple[str, str, str | None], float] = {}
+        judged: dict[tuple[str, str], float] = {}
         for where, one in read_records(qrels[name], _Judgement):
-            key = one.query, one.document, one.answer
+            pair = one.query, one.document
             if one.query not in queries or one.document not in corpus:
-                raise ValueError(f"{where}: {key[:2]} are no query and document of {folder}")
-            if (before := judged.setdefault(key, one.score)) != one.score:
-                raise ValueError(f"{where}: {key[:2]} was judged {before:g} before")
-        golds: dict[str, dict[tuple[str | None, str], list[str]]] = {}
-        for (query, doc, answer), score in judged.items():
-            answers = golds.setdefault(query, {})
+                raise ValueError(f"{where}: {pair} are no query and document of {folder}")
+            if (before := judged.setdefault(pair, one.score)) != one.score:
+                raise ValueError(f"{where}: {pair} was judged {before:g} before")
+        golds: dict[str, list[str]] = {query: [] for query, _ in judged}
+        for (query, doc), score in judged.items():
             if score > 0 and doc in texts:
-                answers.setdefault((answer, "" if answer else doc), []).append(doc)
-        lost += sum(not answers for answers in golds.values())
-        kept = ((query, [*answers.values()]) for query, answers in golds.items() if answers)
-        splits[name] = [Example(query, queries[query], found) for query, found in kept]
+                golds[query].append(doc)
+        lost += sum(not found for found in golds.values())
+        splits[name] = [Example(q, queries[q], found) for q, found in golds.items() if found]
     left_out = f"left out: {len(corpus) - len(texts)} blank documents, {lost} queries without golds"
     name = folder.resolve().name
     return Dataset(name, texts, splits, f"BEIR's format, folder {name}; {left_out}")
-
-
-def save(dataset: Dataset, folder: str | Path) -> None:
-    """Write a data set to a new ``folder``, whole or not at all; `load` gives it back.
-
-    Where an answer has several documents, qrels have a fourth column with the number of the answer,
-    which BEIR's own reader passes over. ValueError if there is something at ``folder``.
-    """
-    folder, examples = Path(folder), [*dataset.examples()]
-    if folder.exists():
-        raise ValueError(f"{folder}: is there already; save to a new folder")
-    several = any(len(answer) > 1 for one in examples for answer in one.golds)
-    with atomic_folder(folder) as staged:
-        for file, rows in {
-            "corpus": ({"_id": d, "title": "", "text": t} for d, t in dataset.corpus.items()),
-            "queries": ({"_id": one.id, "text": one.query} for one in examples),
-        }.items():
-            with (staged / f"{file}.jsonl").open("w", encoding="utf-8") as lines:
-                lines.writelines(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
-        (staged / "qrels").mkdir()
-        for name, part in dataset.splits.items():
-            with (staged / f"qrels/{name}.tsv").open("w", encoding="utf-8", newline="") as table:
-                writer = csv.writer(table, delimiter="\t", lineterminator="\n")
-                writer.writerow(["query-id", "corpus-id", "score", "answer"][: 3 + several])
-                for one in part:
-                    for number, answer in enumerate(one.golds, start=1):
-                        writer.writerows([one.id, doc, 1, number][: 3 + several] for doc in answer)
 
 
 def _files(folder: Path, stem: str) -> list[Path]:
