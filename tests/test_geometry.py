@@ -7,6 +7,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from amer_book import oracles
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import LinearConstraint, minimize
@@ -48,14 +49,14 @@ def test_cosine_and_diameter_against_loops() -> None:
 
 def test_every_oracle_reads_a_padded_set_as_the_set_alone() -> None:
     golds, mask = ragged()
-    oracles: list[Callable[..., np.ndarray]] = [
+    each: list[Callable[..., np.ndarray]] = [
         geometry.centroid,
         geometry.equalised,
         lambda golds, mask=None: geometry.smallest_cap(golds, mask)[0],
         lambda golds, mask=None: geometry.smallest_cap(golds, mask)[1],
-        lambda golds, mask=None: geometry.set_oracle(golds, 2, mask),
+        lambda golds, mask=None: oracles.set_oracle(golds, 2, mask),
     ]
-    for oracle in oracles:
+    for oracle in each:
         for b, padded in enumerate(oracle(golds, mask)):
             alone = oracle(golds[b : b + 1, mask[b]])[0]
             np.testing.assert_allclose(padded, alone, atol=1e-5)
@@ -132,13 +133,13 @@ def test_best_vector_finds_what_the_cap_misses() -> None:
     index.add(np.concatenate([golds, others]).astype(np.float32), list("abcdef"))
     sets = golds[None].astype(np.float32)
     assert 2 in index.search(geometry.smallest_cap(sets)[0], 2).rows
-    vector = geometry.best_vector(sets, index, 2)
+    vector = oracles.best_vector(sets, index, 2)
     assert set(index.search(vector, 2).rows[0]) == {0, 1}
 
 
 def test_set_oracle_splits_a_set_where_it_is_wide() -> None:
     golds = unit(np.array([[1, 0.1], [1, -0.1], [-1, 0.1], [-1, -0.1]]))[None].astype(np.float32)
-    one, two, own = (geometry.set_oracle(golds, m)[0] for m in (1, 2, 6))  # two to spare
+    one, two, own = (oracles.set_oracle(golds, m)[0] for m in (1, 2, 6))  # two to spare
     np.testing.assert_allclose(one, geometry.smallest_cap(golds)[0], atol=1e-6)
     np.testing.assert_allclose(np.sort(two[:, 0]), [-1, 1], atol=1e-5)
     assert {tuple(v) for v in own.round(4)} == {tuple(g) for g in golds[0].round(4)}
@@ -159,9 +160,9 @@ def test_competition_is_what_random_directions_reach(dim: int, k: int) -> None:
     documents = 10_000
     points = unit(np.random.default_rng(dim).standard_normal((documents, dim)))
     reached = np.median([np.partition(points @ v, -k)[-k] for v in points[:200]])
-    assert geometry.competition(dim, documents, k) == pytest.approx(reached, abs=0.01)
+    assert oracles.competition(dim, documents, k) == pytest.approx(reached, abs=0.01)
     if dim == 3:  # on the sphere a cap's area is linear in its height
-        assert geometry.competition(3, documents, k) == pytest.approx(1 - 2 * k / documents)
+        assert oracles.competition(3, documents, k) == pytest.approx(1 - 2 * k / documents)
 
 
 GOLDS, MASK = ragged()
@@ -177,12 +178,12 @@ INDEX = corpus(20, 6)[1]
         (lambda: geometry.rho(GOLDS, FaissIndex(6, metric="ip"), [1]), "cosine, got 'ip'"),
         (lambda: geometry.rho(GOLDS, INDEX, [1, 21], MASK), r"\[1, 20\]"),
         (lambda: geometry.rho(GOLDS, INDEX, [2.5], MASK), r"k=2\.5"),  # type: ignore[list-item]
-        (lambda: geometry.best_vector(GOLDS, INDEX, 3, MASK), "k=3 cannot hold 4 golds"),
-        (lambda: geometry.set_oracle(GOLDS, 0, MASK), "set_oracle: m=0 must be"),
+        (lambda: oracles.best_vector(GOLDS, INDEX, 3, MASK), "k=3 cannot hold 4 golds"),
+        (lambda: oracles.set_oracle(GOLDS, 0, MASK), "set_oracle: m=0 must be"),
         (lambda: geometry.vector_cosine(np.ones((2, 1, 3))), "at least two vectors"),
         (lambda: geometry.same_top(np.ones((2, 2))), "float64"),  # type: ignore[arg-type]
-        (lambda: geometry.competition(1, 10, 1), "dim=1"),
-        (lambda: geometry.competition(8, 10, 11), "k=11"),
+        (lambda: oracles.competition(1, 10, 1), "dim=1"),
+        (lambda: oracles.competition(8, 10, 11), "k=11"),
     ],
 )
 def test_bad_input_is_named(call: Callable[[], object], message: str) -> None:

@@ -13,9 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.optimize import nnls
-from scipy.stats import beta
 
 from amer_lite.evaluation.metrics import PerQuery
 from amer_lite.model.numbers import positive
@@ -27,7 +25,7 @@ Mask = NDArray[np.bool_]
 
 def gold_cosine(golds: Points, gold_mask: Mask | None = None) -> PerQuery:
     """Mean cosine between two different golds of a query, (B,); NaN for a single gold."""
-    points, mask = _unit_points(golds, gold_mask)
+    points, mask = unit_points(golds, gold_mask)
     count = mask.sum(1)
     total = np.square(np.einsum("bn,bnd->bd", mask, points)).sum(1)  # n + the sum over pairs
     alone = np.full(len(count), np.nan)
@@ -36,7 +34,7 @@ def gold_cosine(golds: Points, gold_mask: Mask | None = None) -> PerQuery:
 
 def diameter(golds: Points, gold_mask: Mask | None = None) -> PerQuery:
     """D, the greatest Euclidean distance between two golds of a query on the unit sphere, (B,)."""
-    points, mask = _unit_points(golds, gold_mask)
+    points, mask = unit_points(golds, gold_mask)
     cosine = np.einsum("bnd,bmd->bnm", points, points)
     different = ~np.eye(mask.shape[1], dtype=bool)
     cosine[~(mask[:, :, None] & mask[:, None, :] & different)] = 1
@@ -63,20 +61,9 @@ def rho(
         return np.divide(width, radius, out=np.zeros_like(radius), where=width > 0)
 
 
-def competition(dim: int, documents: int, k: int) -> float:
-    """The cosine that k of so many uniformly random directions are expected to exceed.
-
-    What a gold must reach to stand in the top k of any vector, if the corpus has no structure:
-    (1 + cosine) / 2 of a random direction has a Beta((d − 1) / 2, (d − 1) / 2) distribution, d ≥ 2.
-    """
-    if dim < 2 or not 1 <= k <= documents:
-        raise ValueError(f"competition: dim={dim}, documents={documents}, k={k} out of range")
-    return float(1 - 2 * beta.ppf(k / documents, (dim - 1) / 2, (dim - 1) / 2))
-
-
 def centroid(golds: Points, gold_mask: Mask | None = None) -> Points:
     """The normalised mean of the golds, (B, d); a gold itself where they cancel."""
-    points, mask = _unit_points(golds, gold_mask)
+    points, mask = unit_points(golds, gold_mask)
     return _directions(np.einsum("bn,bnd->bd", mask, points), points, mask)
 
 
@@ -86,7 +73,7 @@ def equalised(golds: Points, gold_mask: Mask | None = None) -> Points:
     Where no vector scores all golds alike it is the one that comes nearest in least squares; where
     that is zero, because the golds cancel, a gold itself.
     """
-    points, mask = _unit_points(golds, gold_mask)
+    points, mask = unit_points(golds, gold_mask)
     ones = mask[..., None].astype(np.float64)
     return _directions((np.linalg.pinv(points) @ ones)[..., 0], points, mask)
 
@@ -101,7 +88,7 @@ def smallest_cap(golds: Points, gold_mask: Mask | None = None) -> tuple[Points, 
     Returns vectors (B, d), and the cosine of each with its least similar gold (B,). Where no vector
     has a positive cosine with every gold, as for opposite golds, the vector is the centroid.
     """
-    points, mask = _unit_points(golds, gold_mask)
+    points, mask = unit_points(golds, gold_mask)
     out = centroid(golds, gold_mask).astype(np.float64)
     for b, (rows, real) in enumerate(zip(points, mask, strict=True)):
         basis, inside = np.linalg.qr(rows[real].T)  # the golds in the space that they span
@@ -113,65 +100,6 @@ def smallest_cap(golds: Points, gold_mask: Mask | None = None) -> tuple[Points, 
     out /= np.linalg.norm(out, axis=1, keepdims=True)
     scores = np.einsum("bnd,bd->bn", points, out)
     return out.astype(np.float32), np.where(mask, scores, np.inf).min(1)
-
-
-def best_vector(
-    golds: Points,
-    index: VectorIndex,
-    k: int,
-    gold_mask: Mask | None = None,
-    *,
-    steps: int = 30,
-) -> Points:
-    """One vector per query, (B, d), moved until all golds are in its top k ≥ n or ``steps`` end.
-
-    Starts at the centre of the smallest cap. Each step searches the corpus and moves towards the
-    least similar gold, away from the documents that stand before it. A vector that fails proves
-    nothing; one that succeeds shows that one vector is enough. What comes back is the best one met
-    on the way: greatest margin of the least similar gold over the document behind the k-th.
-    """
-    points, mask = _unit_points(golds, gold_mask)
-    if positive("best_vector: k", k) < mask.sum(1).max():
-        raise ValueError(f"best_vector: k={k} cannot hold {mask.sum(1).max()} golds")
-    vectors = smallest_cap(golds, gold_mask)[0]
-    best, best_margin = vectors.copy(), np.full(len(vectors), -np.inf)
-    for step in range(1, steps + 1):
-        hits = index.search(vectors, k + 1)  # above the one behind: ties with it do not count
-        scores = np.where(mask, np.einsum("bnd,bd->bn", points, vectors), np.inf)
-        worst = scores.argmin(1)
-        margin = scores.min(1) - hits.scores[:, -1]
-        better = margin > best_margin
-        best[better], best_margin[better] = vectors[better], margin[better]
-        open_ = np.flatnonzero(margin < 1e-6)
-        if not len(open_):
-            break
-        gold = points[open_, worst[open_]]
-        found = index.vectors(hits.rows[open_].ravel()).reshape(len(open_), k + 1, -1)
-        cosine = np.einsum("bkd,bnd->bkn", found, points[open_])
-        alien = ~np.isclose(cosine, 1, atol=1e-5).any(2)  # golds are not pushed away
-        push = (found * alien[..., None]).sum(1) / np.maximum(1, alien.sum(1))[:, None]
-        moved = vectors[open_] + 0.3 / np.sqrt(step) * (gold - push)
-        vectors[open_] = moved / np.linalg.norm(moved, axis=1, keepdims=True)
-    return best
-
-
-def set_oracle(golds: Points, m: int, gold_mask: Mask | None = None) -> Points:
-    """m vectors that hold the golds together, (B, m, d): one smallest cap for each group of golds.
-
-    Groups are those of complete linkage, which keeps the widest group narrow. With m ≥ n each gold
-    is its own vector; vectors to spare repeat the first.
-    """
-    points, mask = _unit_points(golds, gold_mask)
-    positive("set_oracle: m", m)
-    group = np.zeros(mask.shape, np.int64)
-    for b in np.flatnonzero(mask.sum(1) > 1):
-        tree = linkage(points[b, mask[b]], "complete")
-        group[b, mask[b]] = fcluster(tree, m, "maxclust") - 1
-    members = (group[:, None] == np.arange(m)[:, None]) & mask[:, None]  # (B, m, n)
-    members = np.where(members.any(2, keepdims=True), members, members[:, :1])
-    flat = np.repeat(points, m, axis=0).astype(np.float32)
-    vectors = smallest_cap(flat, members.reshape(-1, members.shape[2]))[0]
-    return vectors.reshape(len(points), m, -1)
 
 
 def vector_cosine(vectors: Points) -> PerQuery:
@@ -187,7 +115,7 @@ def effective_number(vectors: Points) -> PerQuery:
 
     exp of the entropy of the Gram matrix's normalised eigenvalues (Roy and Vetterli 2007).
     """
-    points, _ = _unit_points(vectors, None)
+    points, _ = unit_points(vectors, None)
     share = np.linalg.eigvalsh(np.einsum("bnd,bmd->bnm", points, points)).clip(0)
     share /= share.sum(1, keepdims=True)
     entropy = -(share * np.log(np.where(share > 0, share, 1))).sum(1)
@@ -210,7 +138,7 @@ def _directions(found: Points, points: Points, mask: Mask) -> Points:
     return unit.astype(np.float32)
 
 
-def _unit_points(golds: Points, gold_mask: Mask | None) -> tuple[Points, Mask]:
+def unit_points(golds: Points, gold_mask: Mask | None) -> tuple[Points, Mask]:
     """Unit vectors in float64, zero on padding, and the mask."""
     points = np.asarray(golds, np.float64)
     mask = np.ones(points.shape[:2], bool) if gold_mask is None else np.asarray(gold_mask)

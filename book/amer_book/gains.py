@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
+from amer_book import oracles
 from amer_book.records import Record, read
 from amer_book.runs import phase
 from amer_lite.commands.diagnose import ONE
-from amer_lite.evaluation import diagnosis, geometry
+from amer_lite.evaluation import diagnosis
 
 Values = NDArray[np.float64]
 FIELDS = ("golds", "dim", "companions", "noise")  # that name a world of the phase diagram
@@ -56,7 +57,7 @@ def cosines(golds: int, dim: int, companions: int, noise: float, documents: int)
     """
     aim, near = 1 / np.sqrt(1 + noise**2), 1 / np.sqrt(1 + phase.SPREAD**2)
     places = {"one": max(1, 10 - golds + 1), "several": max(1, 10 // golds)}
-    others = {how: geometry.competition(dim, documents, k) for how, k in places.items()}
+    others = {how: oracles.competition(dim, documents, k) for how, k in places.items()}
     compromise = np.sqrt((dim - golds + 1) / (golds * dim))
     crowds = {"one": (golds * companions, near * compromise), "several": (companions, near)}
     found = {"aim": aim, "aim of parts": 0.0, "compromise": compromise}

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from amer_book import oracles
 from amer_book.records import Ledger, Record
 from amer_book.runs import measured, parser_of, trained
 from amer_book.worlds.synthetic import SyntheticConfig, SyntheticWorld, make
@@ -66,7 +67,7 @@ def answers(world: SyntheticWorld, index: FaissIndex, steps: int) -> dict[str, N
     return {
         "amer": amer.generate(prefix, m).numpy(),
         "single": single.generate(prefix, 1).numpy(),
-        "knows-the-golds": geometry.best_vector(golds, index, K)[:, None],
+        "knows-the-golds": oracles.best_vector(golds, index, K)[:, None],
         "knows-the-world": geometry.smallest_cap(points)[0][:, None],
         "knows-the-world-many": points,
     }
