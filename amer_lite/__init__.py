@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from amer_lite.training.config import TrainConfig
     from amer_lite.training.data import TrainData
     from amer_lite.training.fit import fit
-    from amer_lite.training.matching import set_info_nce, set_mse, single_info_nce
+    from amer_lite.training.matching import set_info_nce, single_info_nce
 
 __version__ = "0.1.0"
 
@@ -37,7 +37,7 @@ _ROOMS = {
     "training.config": ["TrainConfig"],
     "training.data": ["TrainData"],
     "training.fit": ["fit"],
-    "training.matching": ["set_info_nce", "set_mse", "single_info_nce"],
+    "training.matching": ["set_info_nce", "single_info_nce"],
 }
 _HOME = {name: f"{__name__}.{room}" for room, names in _ROOMS.items() for name in names}
 __all__ = list(_HOME)

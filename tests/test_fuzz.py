@@ -132,7 +132,6 @@ def table(folder: Path) -> dict[str, Row]:
         "set_info_nce": (matching.set_info_nce, loss | more | {"pairing": None, "masked": True}),
         "single_info_nce": (matching.single_info_nce, loss | more | {"vectors": vectors[:, 0]}),
         "mixture_info_nce": (matching.mixture_info_nce, loss | more | {"log_weights": even}),
-        "set_mse": (matching.set_mse, {"vectors": vectors, "golds": golds, "gold_mask": mask}),
         "FaissIndex": (FaissIndex, {"dim": 4, "factory": "Flat", "metric": "cosine", "search": ""}),
         "add": (lambda **given: FaissIndex(4).add(**given), {"vectors": documents, "ids": names}),
         "search": (index.search, {"queries": documents, "k": 3}),

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from amer_lite import set_info_nce, set_mse, single_info_nce
+from amer_lite import set_info_nce, single_info_nce
 from amer_lite.training.config import Pairing
 from amer_lite.training.matching import complete, coverage, match, mixture_info_nce
 from tests import slow_matching
@@ -93,8 +93,6 @@ def test_perfect_vectors_have_the_loss_of_their_margin() -> None:
     tau = 0.5
     loss = set_info_nce(golds.flip(1), golds, temperature=tau)
     assert loss.item() == pytest.approx(math.log1p(5 * math.exp(-1 / tau)))
-    assert set_mse(golds.flip(1), golds).item() == pytest.approx(0)
-    assert set_mse(golds.flip(1), golds, pairing="ordered").item() == pytest.approx(2 * 2 / 18)
 
 
 @settings(max_examples=40, deadline=None)
@@ -167,15 +165,6 @@ def test_a_pairing_with_more_freedom_costs_less() -> None:
     assert hungarian <= set_info_nce(vectors, golds, pairing="ordered")
 
 
-def test_mse_matches_by_distance() -> None:
-    golds = torch.tensor([[[10.0, 0.0], [1.0, 0.0]]])
-    vectors = torch.tensor([[[1.0, 0.0], [9.0, 0.0]]])
-    assert set_mse(vectors, golds).item() == pytest.approx(1 / 4)
-    mask = torch.tensor([[False, True]])
-    golds[0, 0] = torch.nan
-    assert set_mse(vectors, golds, mask).item() == 0
-
-
 def test_gradient_reaches_golds_for_joint_training() -> None:
     vectors, golds = unit(2, 2, 4), unit(2, 2, 4, seed=1).requires_grad_()
     set_info_nce(vectors, golds, gold_ids=torch.arange(4).view(2, 2)).backward()
@@ -184,10 +173,9 @@ def test_gradient_reaches_golds_for_joint_training() -> None:
 
 def test_the_usual_pairing_covers_with_one_vector_and_matches_several() -> None:
     vectors, golds = unit(6, 3, 8), unit(6, 3, 8, seed=1)
-    for loss in (set_info_nce, set_mse):
-        assert loss(vectors, golds) == loss(vectors, golds, pairing="hungarian")
-        one = vectors[:, :1]
-        assert loss(one, golds) == loss(one, golds, pairing="coverage")
+    assert set_info_nce(vectors, golds) == set_info_nce(vectors, golds, pairing="hungarian")
+    one = vectors[:, :1]
+    assert set_info_nce(one, golds) == set_info_nce(one, golds, pairing="coverage")
 
 
 def test_without_checks_a_nan_is_no_silent_loss() -> None:
@@ -244,9 +232,9 @@ IDS = torch.arange(4).view(2, 2)
         (lambda: set_info_nce(V, G, pairing=""), "pairing '' is unknown"),  # type: ignore[arg-type]
         (lambda: set_info_nce(V, G.float()), "golds: expected torch.float64 .*, got torch.float32"),
         (lambda: set_info_nce(V.long(), G.long()), "vectors: expected float .*, got torch.int64"),
-        (lambda: set_mse(V, G.half()), "golds: expected torch.float64 .*, got torch.float16"),
-        (lambda: set_mse(V, G.to("meta")), "golds: expected .* on cpu, got .* on meta"),
-        (lambda: set_mse(V, ARRAY), "golds: .*, got ndarray; make it a torch.Tensor"),
+        (lambda: set_info_nce(V, G.half()), "golds: expected torch.float64 .*, got torch.float16"),
+        (lambda: set_info_nce(V, G.to("meta")), "golds: expected .* on cpu, got .* on meta"),
+        (lambda: set_info_nce(V, ARRAY), "golds: .*, got ndarray; make it a torch.Tensor"),
         (lambda: set_info_nce(V, G, negatives=G[0].half()), "negatives: expected torch.float64"),
         (lambda: coverage(NAN), "similarity: NaN"),
         (lambda: single_info_nce(V, G), r"vectors: expected \(B, d\)"),

@@ -40,15 +40,6 @@ class Emission(NamedTuple):
         log_weights = self.log_weights.masked_fill(~keep, -torch.inf).log_softmax(1)
         return Emission(self.vectors.masked_fill(~keep[..., None], 0), log_weights)
 
-    def first(self, m: int | ArrayLike) -> Emission:
-        """The first vectors of each query, ``m`` as in :func:`counts_of` but none above m here."""
-        most, counts = self.log_weights.shape[1], counts_of(m, len(self.vectors))
-        check_rows(
-            counts <= most, f"m: the emission has {most} vectors a query, more are asked for"
-        )
-        device = self.log_weights.device
-        return self.only(torch.arange(most, device=device) < counts.to(device)[:, None])
-
 
 def counts_of(m: int | ArrayLike, queries: int) -> Tensor:
     """How many vectors each query gets, (B,) int64: ``m`` is one number for all, or one for each.

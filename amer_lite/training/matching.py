@@ -138,7 +138,10 @@ def set_info_nce(
     """
     mask = _check_sets(vectors, golds, gold_mask, values=check)
     similarity = torch.einsum("bmd,bnd->bmn", vectors.detach(), golds.detach())
-    pairs = _pair(pairing, similarity, mask)
+    chosen = usual_pairing(vectors.shape[1]) if pairing is None else pairing
+    if chosen not in [*_PAIRINGS]:
+        raise ValueError(f"pairing {pairing!r} is unknown; choose one of {', '.join(_PAIRINGS)}")
+    pairs = _PAIRINGS[chosen](similarity, mask)
     extra = {"gold_ids": gold_ids, "negatives": negatives, "negative_ids": negative_ids}
     documents, column = _candidates(golds, mask, masked, temperature, check, **extra)
     rows = vectors[pairs.example, pairs.vector] / temperature  # (P, d): cheaper than on (P, C)
@@ -203,29 +206,6 @@ def mixture_info_nce(
         total = logits.logsumexp(2)[..., None]
     likelihood = (log_weights[..., None] + of_golds - total).logsumexp(1)  # (B, n)
     return _finite(-likelihood[mask].mean(), check)
-
-
-def set_mse(
-    vectors: Tensor,
-    golds: Tensor,
-    gold_mask: Tensor | None = None,
-    *,
-    pairing: Pairing | None = None,
-) -> Tensor:
-    """Mean squared error of pairs, chosen by squared distance; see :func:`set_info_nce`."""
-    mask = _check_sets(vectors, golds, gold_mask)
-    with torch.no_grad():
-        distance = torch.cdist(vectors.float(), golds.masked_fill(~mask[..., None], 0).float())
-    pairs = _pair(pairing, -distance.square(), mask)
-    paired = vectors[pairs.example, pairs.vector], golds[pairs.example, pairs.gold]
-    return _finite(F.mse_loss(*paired))
-
-
-def _pair(pairing: Pairing | None, similarity: Tensor, mask: Tensor) -> Pairs:
-    pairing = usual_pairing(similarity.shape[1]) if pairing is None else pairing
-    if pairing not in [*_PAIRINGS]:
-        raise ValueError(f"pairing {pairing!r} is unknown; choose one of {', '.join(_PAIRINGS)}")
-    return _PAIRINGS[pairing](similarity, mask)
 
 
 def _finite(loss: Tensor, check: bool = True) -> Tensor:
