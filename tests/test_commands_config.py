@@ -71,7 +71,11 @@ def good(tmp_path: Path) -> Path:
         ("[lm]", "[encoder]\ntrust_remote_code = true\n[lm]", "encoder: .*needs a revision"),
         ("[lm]", '[encoder]\nrevision = "main"\n[lm]', "encoder.revision = 'main'"),
         ("[lm]", '[lm]\nprompt = "{query} {query}"', "lm.prompt = .*: must hold {query} once"),
-        ("[data]", "[evaluate]\nmetrics=['f1']\n[data]", "evaluate.metrics.0 = 'f1': .*'mrecall'"),
+        (
+            "[data]",
+            "[evaluate]\nmetrics=['f1']\n[data]",
+            r"metrics\[0\] = 'f1': .*'mrecall'",
+        ),
     ],
 )
 def test_a_slip_is_named(old: str, new: str, message: str, good: Path) -> None:

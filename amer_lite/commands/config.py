@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
-import reprlib
 import tomllib
 from collections.abc import Iterable
 from dataclasses import field, fields
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 from pydantic.types import NonNegativeInt, PositiveFloat, PositiveInt
 
+from amer_lite.datasets.files import Filled, validated
+from amer_lite.model.numbers import Dropout
 from amer_lite.storage import cache_folder
 from amer_lite.training.config import TrainConfig
 
-_Dropout = Annotated[float, Field(ge=0, lt=1)]
 _Some = Field(min_length=1)
-_Filled = Annotated[str, Field(pattern=r"\S")]
 _Revision = Annotated[str, Field(pattern=r"^([0-9a-f]{40})?$")]
 _Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
@@ -45,7 +45,7 @@ class Data(Section):
 
     set: Annotated[str, Field(pattern=r"^(files|ambigqa|qampari|[\w.]+:\w+)$")]
     arguments: dict[str, Any] = {}
-    queries: str | dict[_Filled, _Filled] = ""
+    queries: str | dict[Filled, Filled] = ""
     corpus: str = ""
     least: PositiveInt = 2
     most: PositiveInt = 8
@@ -81,7 +81,7 @@ class Data(Section):
 class Model(Section):
     """A pretrained model: a folder, or a name on the hub."""
 
-    name: _Filled
+    name: Filled
     revision: _Revision = ""  #: a commit on the hub; without it, whatever is the newest
 
     @property
@@ -93,7 +93,7 @@ class Model(Section):
 class Encoder(Model):
     """The frozen document encoder, and the shards that it fills."""
 
-    name: _Filled = "all-MiniLM-L6-v2"
+    name: Filled = "all-MiniLM-L6-v2"
     query_prompt: str | None = None  #: put before a query; by default what the model came with
     document_prompt: str | None = None  #: put before a passage, likewise
     trust_remote_code: bool = False  #: let the model run its own code, of one revision
@@ -118,7 +118,7 @@ def _with_a_place(prompt: str) -> str:
 class LM(Model):
     """The language model that reads the query."""
 
-    name: _Filled = "SmolLM2-135M-Instruct"
+    name: Filled = "SmolLM2-135M-Instruct"
     #: with the place ``{query}``, once
     prompt: Annotated[str, AfterValidator(_with_a_place)] = (
         'The noun "{query}" has several meanings:'
@@ -131,8 +131,8 @@ class Adapters(Section):
 
     rank: PositiveInt = 16
     alpha: PositiveFloat = 32.0
-    dropout: _Dropout = 0.0
-    targets: Annotated[tuple[_Filled, ...], _Some] = ("q_proj", "v_proj")
+    dropout: Dropout = 0.0
+    targets: Annotated[tuple[Filled, ...], _Some] = ("q_proj", "v_proj")
 
 
 class States(Section):
@@ -143,7 +143,7 @@ class States(Section):
     width: PositiveInt = 256
     depth: PositiveInt = 1
     heads: PositiveInt = 4
-    dropout: _Dropout = 0.1
+    dropout: Dropout = 0.1
 
     @model_validator(mode="after")
     def _even(self) -> States:
@@ -202,7 +202,7 @@ class Evaluation(Section):
 class Config(Section):
     """A whole run, with ``lora`` or ``states``."""
 
-    folder: _Filled  #: of everything that the commands write
+    folder: Filled  #: of everything that the commands write
     data: Data
     lm: LM
     train: Training
@@ -236,7 +236,7 @@ def read(path: str | Path, changes: Iterable[str] = (), command: str = "") -> Co
     """The run that a TOML file describes; ``changes``, such as ``train.epochs=3``, win.
 
     ``audit`` and ``diagnose`` need ``data`` alone, ``embed`` a ``folder`` too. ValueError names
-    every field that is missing, unknown, or of a wrong type or value.
+    the fields that are missing, unknown, or of a wrong type or value.
     """
     try:
         tables = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
@@ -249,10 +249,9 @@ def read(path: str | Path, changes: Iterable[str] = (), command: str = "") -> Co
         tables |= {} if {"lora", "states"} & tables.keys() else {"lora": {}}
     if command in ("audit", "diagnose"):
         tables.setdefault("folder", str(cache_folder() / "audit"))
-    try:  # as JSON, where a strict tuple may be written as a list
-        return Config.model_validate_json(json.dumps(tables, default=str), strict=True)
-    except ValidationError as error:
-        raise ValueError(f"{path}: {'; '.join(map(_in_words, error.errors()))}") from error
+    # As JSON, where a strict tuple may be written as a list.
+    validate = partial(Config.model_validate_json, strict=True)
+    return validated(validate, json.dumps(tables, default=str), str(path))
 
 
 def _apply(change: str, tables: dict[str, Any]) -> None:
@@ -269,12 +268,3 @@ def _apply(change: str, tables: dict[str, Any]) -> None:
         if not isinstance(tables, dict):
             raise ValueError(f"--set {place}: {parent} is a value, not a section")
     tables[name] = value
-
-
-def _in_words(slip: Any) -> str:
-    """Where a value stands, the value, and what is wrong with it."""
-    place, value = ".".join(map(str, slip["loc"])), slip["input"]
-    place += f" = {reprlib.repr(value)}" if isinstance(value, str | int | float | list) else ""
-    unknown = slip["type"] in ("extra_forbidden", "unexpected_keyword_argument")
-    said = "no such field" if unknown else slip["msg"].removeprefix("Value error, ")
-    return f"{place}: {said}".removeprefix(": ")

@@ -219,14 +219,18 @@ def _cells(line: str) -> list[str]:
 
 
 def validated(validate: Callable[[Any], T], given: Any, where: str) -> T:
-    """What pydantic makes of ``given``; its first three faults in one line, with path and value."""
+    """What pydantic makes of ``given``; its first five faults in one line, with place and value."""
     try:
         return validate(given)
     except ValidationError as error:
-        faults = []
-        for fault in error.errors()[:3]:
-            steps = (f"[{at}]" if isinstance(at, int) else f".{at}" for at in fault["loc"])
-            said = fault["msg"].removeprefix("Value error, ").replace(" at line 1 ", " at ")
-            said += f", got {reprlib.repr(fault['input'])}"
-            faults.append(": ".join(filter(None, ["".join(steps).lstrip("."), said])))
-        raise ValueError(f"{where}: {'; '.join(faults)}") from error
+        raise ValueError(f"{where}: {'; '.join(map(_in_words, error.errors()[:5]))}") from error
+
+
+def _in_words(fault: Any) -> str:
+    steps = (f"[{at}]" if isinstance(at, int) else f".{at}" for at in fault["loc"])
+    place, value = "".join(steps).lstrip("."), fault["input"]
+    if place and isinstance(value, str | int | float | list):
+        place += f" = {reprlib.repr(value)}"
+    unknown = fault["type"] in ("extra_forbidden", "unexpected_keyword_argument")
+    said = "no such field" if unknown else fault["msg"].removeprefix("Value error, ")
+    return f"{place}: {said.replace(' at line 1 ', ' at ')}".removeprefix(": ")

@@ -16,6 +16,7 @@ import torch
 
 from amer_lite.encoders.cache import Cache, Ragged, encode_cached
 from amer_lite.encoders.hub import fingerprint, open_model, packaged, quiet
+from amer_lite.model.language_model import body_of
 from amer_lite.model.prefix import Prefix
 from amer_lite.storage import atomic_folder, cache_folder, sha256
 
@@ -155,9 +156,12 @@ class PromptEncoder:
         if last is not None and last < 1:
             raise ValueError(f"last must be ≥ 1 or None, got {last}")
         lm, self.tokenizer = open_lm(name, device=device)
-        self._body = getattr(lm, lm.base_model_prefix, lm).requires_grad_(False)
+        self._body = body_of(lm).requires_grad_(False)
         self.layers, self.last = tuple(layers), last
-        self.dim: int = self._size(str(name)) * len(self.layers)
+        depth, size = self._body.config.num_hidden_layers, self._body.config.hidden_size
+        if not layers or not all(1 <= layer <= depth for layer in layers):
+            raise ValueError(f"layers {list(layers)}: expected some of 1 to {depth}")
+        self.dim: int = size * len(self.layers)
         self.prompt = with_chat_template(self.tokenizer, prompt) if chat else prompt
         settings = repr((self.prompt, self.layers, last))
         self.fingerprint = fingerprint(self._body, self.tokenizer, settings)
@@ -169,19 +173,6 @@ class PromptEncoder:
         """The states of the prompt's tokens, (N, L ≤ last, dim) float32; see `SentenceEncoder`."""
         settings = batch_size, progress, self._cache, "prompt_states", self.fingerprint
         return encode_cached(queries, self._compute, *settings).padded()
-
-    def _size(self, name: str) -> int:
-        """The hidden size; ValueError for ``layers`` that the model lacks."""
-        tokens = Prefix(torch.zeros(1, 2, dtype=torch.long), torch.ones(1, 2, dtype=torch.bool))
-        try:
-            whole = self._hidden(tokens)
-            ((size,),) = {tuple(state.shape[2:]) for state in whole}
-        except Exception as error:
-            raise ValueError(f"{name}: a model without hidden states to read: {error}") from error
-        depth, layers = len(whole) - 1, self.layers
-        if not layers or not all(1 <= layer <= depth for layer in layers):
-            raise ValueError(f"layers {list(layers)}: expected some of 1 to {depth}")
-        return size
 
     @torch.no_grad()
     def _hidden(self, tokens: Prefix) -> tuple[torch.Tensor, ...]:

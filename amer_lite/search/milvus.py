@@ -6,7 +6,6 @@ Needs ``pip install "amer-lite[milvus]"``. One program at a time adds to a colle
 from __future__ import annotations
 
 import copy
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -18,7 +17,6 @@ from pymilvus.exceptions import DataNotMatchException, ParamError
 from amer_lite.model.numbers import positive
 from amer_lite.search.index import Hits, Rows, Vectors, checked_ids, comparable, known_rows, rows_of
 
-logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it would tell each error a second time
 _FIELDS = ["row", "id", "vector"]
 _NUMBERS, _HITS = 1 << 21, 1 << 16  # in one message, of which a server accepts 64 MiB
 

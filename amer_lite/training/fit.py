@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -168,10 +169,6 @@ def _evaluate(model: AMER, evaluate: Callable[[AMER], float]) -> float:
         score = evaluate(model)
     finally:
         model.train()
-    try:
-        number = float(score)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
+    if not isinstance(score, Real) or not math.isfinite(score):
         raise ValueError(f"fit: evaluate returned {score!r}; it must return a finite score")
-    return number
+    return float(score)
