@@ -42,7 +42,6 @@ from amer_lite.encoders.cache import Ragged, encode_cached
 from amer_lite.evaluation import geometry, metrics, trec
 from amer_lite.evaluation.evaluator import evaluator
 from amer_lite.model.language_model import LoRA
-from amer_lite.model.pointer import Pointer
 from amer_lite.search import merge
 from amer_lite.search.index import search_sets
 from amer_lite.search.retrieve import search_and_merge
@@ -66,7 +65,7 @@ def table(folder: Path) -> dict[str, Row]:
     """Functions with arguments that they take; what a call may change is made in the call."""
     torch.manual_seed(0)
     decoder = DecoderConfig(4, width=8, layers=1, heads=2)
-    model, pointer = AMER(AMERConfig(4, decoder=decoder)), Pointer(8, 4, 4)
+    model = AMER(AMERConfig(4, decoder=decoder))
     prefix = Prefix(torch.randn(3, 2, 4), torch.ones(3, 2).bool())
     vectors, golds = torch.from_numpy(unit(3, 2, 4)), torch.from_numpy(unit(3, 2, 4))
     ids, mask = torch.arange(6).view(3, 2), torch.ones(3, 2).bool()
@@ -106,11 +105,6 @@ def table(folder: Path) -> dict[str, Row]:
         "DecoderConfig": (DecoderConfig, {"state_dim": 4, "width": 8, "heads": 2, "dropout": 0.1}),
         "LoRA": (LoRA, {"base": "x", "rank": 4, "alpha": 8.0, "targets": ("q_proj", "v_proj")}),
         "TrainConfig": (TrainConfig, vars(config)),
-        "Pointer": (
-            pointer,
-            {"hidden": torch.ones(3, 8), "states": vectors, "mask": mask}
-            | {"seen": torch.zeros(3, 2)},
-        ),
         "generate": (model.generate, {"prefix": prefix, "m": 2, "batch_size": 2}),
         "rollout": (
             model.rollout,

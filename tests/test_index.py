@@ -166,28 +166,10 @@ def test_round_trip(factory: str, search: str, metric: Any, tmp_path: Path) -> N
     np.testing.assert_array_equal(loaded.vectors(np.array([2000])), index.vectors(np.array([0])))
 
 
-@pytest.mark.parametrize(
-    ("change", "ids", "width", "message"),
-    [
-        ({}, ["a", "a"], DIM, r"not a sound .*id 'a' stands twice"),
-        ({}, ["a"], DIM, "2 vectors but 1 ids"),
-        ({}, ["a", 5], DIM, "not non-empty strings"),
-        ({}, ["a", "b"], 3, "dimension 3"),
-        ({"colour": 1}, ["a", "b"], DIM, "colour"),
-    ],
-)
-def test_foreign_contents_are_refused(
-    change: dict[str, Any], ids: list[str], width: int, message: str, tmp_path: Path
-) -> None:
-    engine = faiss.IndexFlatIP(width)
-    engine.add(np.ones((2, width), dtype=np.float32))
-    files = {
-        "ids.json": lambda path: path.write_text(json.dumps(ids)),
-        "index.faiss": lambda path: faiss.write_index(engine, str(path)),
-    }
-    config = {"dim": DIM, "factory": "Flat", "metric": "cosine", "search": ""} | change
-    save_bundle(tmp_path, "amer-lite/faiss-index-2", config, files)
-    with pytest.raises(ValueError, match=message):
+def test_unknown_settings_are_refused(tmp_path: Path) -> None:
+    config = {"dim": DIM, "factory": "Flat", "metric": "cosine", "search": "", "colour": 1}
+    save_bundle(tmp_path, "amer-lite/faiss-index-2", config, {})
+    with pytest.raises(ValueError, match="not a sound .*colour"):
         FaissIndex.load(tmp_path)
 
 

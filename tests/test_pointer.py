@@ -81,17 +81,6 @@ def test_it_learns_to_name_the_parts_of_a_query_it_has_never_seen(tmp_path: Path
     assert scores[True] > 0.9 > 0.6 > scores[False]  # when this was written: 0.98 and 0.34
 
 
-def test_shapes_that_do_not_fit_are_named() -> None:
-    pointer, mask = Pointer(24, 8, 8), torch.ones(2, 4).bool()
-    hidden, states, seen = torch.ones(2, 24), torch.ones(2, 4, 8), torch.zeros(2, 4)
-    with pytest.raises(ValueError, match=r"hidden: expected float \(2, 24\), got .*\(2, 8\)"):
-        pointer(hidden[:, :8], states, mask, seen)
-    with pytest.raises(ValueError, match=r"states: expected float \(2, 4, 8\)"):
-        pointer(hidden, states[:, :3], mask, seen)
-    with pytest.raises(ValueError, match=r"seen: expected float \(2, 4\)"):
-        pointer(hidden, states, mask, seen[:1])
-
-
 def test_only_a_pointer_in_evaluation_shows_its_attention() -> None:
     model = AMER(AMERConfig(8, decoder=DECODER))
     with pytest.raises(ValueError, match="pointer=True"):

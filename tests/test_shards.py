@@ -1,4 +1,4 @@
-"""Shards on disk: what they keep, what is refused when they are written and when they are read."""
+"""Shards on disk: what they keep, and what is refused when they are written or read."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from amer_lite.search import shards
 from amer_lite.search.faiss import FaissIndex
 from amer_lite.search.shards import ShardIndex, shard_settings, write_shard
-from amer_lite.storage import save_bundle
 from tests.test_index import CORPUS, DIM, folder, names, unit
 
 __all__ = ["folder"]  # a fixture
@@ -84,25 +82,3 @@ def test_a_shard_is_checked_when_it_is_written(
     with pytest.raises(ValueError, match=message):
         write_shard(tmp_path / "0", vectors, ids, {})
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    ("vectors", "ids", "message"),
-    [
-        (ONE, np.array([b"a", b"b"]), r"vectors float32 \(3, 16\), ids \|S1 \(2,\)"),
-        (ONE[0], np.array([b"a"]), "vectors float32"),
-        (ONE, np.array(["a", "b", "c"]), "ids <U1"),
-        (ONE.astype(object), np.array([b"a", b"b", b"c"]), "Python objects"),
-        (ONE, np.array([b"a", b"b", b"\xff"]), "can't decode"),
-        (ONE * 2, np.array([b"a", b"b", b"c"]), "not of unit length"),
-        (ONE * np.nan, np.array([b"a", b"b", b"c"]), "not of unit length"),
-        (ONE, None, r"ids\.npy"),
-    ],
-)
-def test_a_foreign_shard_is_named(vectors: Any, ids: Any, message: str, tmp_path: Path) -> None:
-    files = {"vectors.npy": lambda path: shards._write(vectors, path)}
-    if ids is not None:
-        files["ids.npy"] = lambda path: shards._write(ids, path)
-    save_bundle(tmp_path / "0", "amer-lite/shard-1", {}, files)
-    with pytest.raises(ValueError, match=message):
-        ShardIndex(tmp_path).search(ONE, 1)

@@ -12,8 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from amer_lite.model.checks import check_shape
-
 
 class Pointer(nn.Module):
     """Attention of a hidden state (width) over the states of a prefix (state_dim).
@@ -28,8 +26,6 @@ class Pointer(nn.Module):
 
     def __init__(self, width: int, state_dim: int, dim: int) -> None:
         super().__init__()
-        if not 0 < dim <= state_dim:
-            raise ValueError(f"Pointer: needs state_dim ≥ dim ≥ 1, got {state_dim} and {dim}")
         self.query = nn.Linear(width, width, bias=False)
         nn.init.zeros_(self.query.weight)  # even attention: the mean of all tokens
         self.key = nn.Linear(state_dim, width, bias=False)
@@ -46,11 +42,6 @@ class Pointer(nn.Module):
             hidden: (B, width); ``states``: (B, L, state_dim); ``mask``: (B, L) bool.
             seen: (B, L) float, attention of earlier vectors, summed.
         """
-        check_shape("mask", mask, ("B", "L"), torch.bool)
-        batch, length = mask.shape
-        check_shape("hidden", hidden, (batch, self.query.in_features), float)
-        check_shape("states", states, (batch, length, self.key.in_features), float)
-        check_shape("seen", seen, mask.shape, float)
         hidden, states, seen = (x.to(self.key.weight.dtype) for x in (hidden, states, seen))
         wanted = self.query(hidden) @ self.key.weight  # (B, state_dim): cheaper than keys of all
         scores = torch.einsum("bs,bls->bl", wanted, states)

@@ -151,20 +151,16 @@ class FaissIndex:
         """Read what :meth:`save` wrote.
 
         FileNotFoundError: no saved index in ``folder``, or part of it is missing. ValueError:
-        another kind of bundle, a wrong checksum, unknown settings, or another dimension or number
-        of vectors than they say.
+        another kind of bundle, a wrong checksum, or unknown settings.
         """
         return load_bundle(folder, _BUNDLE, cls._opened)
 
     @classmethod
     def _opened(cls, config: dict[str, Any], paths: dict[str, Path]) -> FaissIndex:
-        index, found = cls(**config), faiss.read_index(str(paths["index.faiss"]))
-        names = json.loads(paths["ids.json"].read_text(encoding="utf-8"))
-        index._ids = checked_ids(names, found.ntotal, "ids.json")
+        index = cls(**config)
+        index._engine = faiss.read_index(str(paths["index.faiss"]))
+        index._ids = json.loads(paths["ids.json"].read_text(encoding="utf-8"))
         index._row = {name: row for row, name in enumerate(index._ids)}
-        if found.d != index.dim:
-            raise ValueError(f"vectors of dimension {found.d}, but settings of {index.dim}")
-        index._engine = found
         index.tune(index.search_options)
         return index
 

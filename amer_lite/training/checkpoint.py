@@ -82,14 +82,10 @@ def resume(
     if differ:
         said = f"holds another run, which differs in {', '.join(differ)}"
         raise ValueError(f"{folder}: {said}. Build model and data as then, or give a new folder")
-    try:
-        restore(model, parts["current.safetensors"])
-        state: dict[int, dict[str, Tensor]] = {}
-        for key, value in parts["optimizer.safetensors"].items():
-            index, name = key.split(".", 1)
-            state.setdefault(int(index), {})[name] = value
-        optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
-        history = [Checkpoint(**past) for past in saved["history"]]
-        return history, parts["best.safetensors"]
-    except Exception as error:  # whatever a foreign file makes torch or safetensors raise
-        raise ValueError(f"{folder}: not a run that can be resumed: {error}") from error
+    restore(model, parts["current.safetensors"])
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in parts["optimizer.safetensors"].items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
+    return [Checkpoint(**past) for past in saved["history"]], parts["best.safetensors"]
