@@ -68,9 +68,7 @@ def good(tmp_path: Path) -> Path:
         ("[lora]", "[lora]\nalpha = nan", "lora.alpha = nan"),
         ("[lora]", "[states]\nlayers = [1]\nwidth = 20", "states: width 20 must be a multiple"),
         ("[lm]", '[lm]\nname = ""', "lm.name = ''"),
-        ("[lm]", "[encoder]\ntrust_remote_code = true\n[lm]", "encoder: .*needs a revision"),
         ("[lm]", '[encoder]\nrevision = "main"\n[lm]', "encoder.revision = 'main'"),
-        ("[lm]", '[lm]\nprompt = "{query} {query}"', "lm.prompt = .*: must hold {query} once"),
         (
             "[data]",
             "[evaluate]\nmetrics=['f1']\n[data]",

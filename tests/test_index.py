@@ -169,7 +169,7 @@ def test_round_trip(factory: str, search: str, metric: Any, tmp_path: Path) -> N
 def test_unknown_settings_are_refused(tmp_path: Path) -> None:
     config = {"dim": DIM, "factory": "Flat", "metric": "cosine", "search": "", "colour": 1}
     save_bundle(tmp_path, "amer-lite/faiss-index-2", config, {})
-    with pytest.raises(ValueError, match="not a sound .*colour"):
+    with pytest.raises(ValueError, match=r"not a sound .*colour"):
         FaissIndex.load(tmp_path)
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 from pydantic.types import NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -102,27 +102,13 @@ class Encoder(Model):
     shard: PositiveInt = 100_000  #: passages per shard, the unit that a killed run repeats
     half: bool = False  #: keep float16, half the disk
 
-    @model_validator(mode="after")
-    def _pinned(self) -> Encoder:
-        if self.trust_remote_code and not (self.revision or Path(self.name).is_dir()):
-            raise ValueError("trust_remote_code needs a revision: the commit whose code was read")
-        return self
-
-
-def _with_a_place(prompt: str) -> str:
-    if prompt.count("{query}") != 1:
-        raise ValueError("must hold {query} once, where the query goes")
-    return prompt
-
 
 class LM(Model):
     """The language model that reads the query."""
 
     name: Filled = "SmolLM2-135M-Instruct"
     #: with the place ``{query}``, once
-    prompt: Annotated[str, AfterValidator(_with_a_place)] = (
-        'The noun "{query}" has several meanings:'
-    )
+    prompt: Annotated[str, Field(pattern=r"\{query\}")] = 'The noun "{query}" has several meanings:'
     chat: bool = False  #: put the prompt into the model's chat template
 
 

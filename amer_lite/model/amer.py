@@ -149,18 +149,17 @@ class AMER(nn.Module):
             ValueError: m < 1, missing or mis-shaped golds, an empty query or gold set, non-finite
                 values, more than the language model has positions for.
         """
+        device = self.input_projection.weight.device
         if golds is not None:
             shape = len(prefix.mask), self.config.dim
-            gold_mask = check_golds(golds, gold_mask, shape, values=check)
-            m = golds.shape[1] if m is None else m
+            gold_mask = check_golds(golds, gold_mask, shape, values=check).to(device)
+            m, golds = golds.shape[1] if m is None else m, golds.to(device, torch.float32)
         elif m is None:
             raise ValueError("rollout: give m, or golds (B, n, d)")
         if check:
             m = self.check(prefix, m)
-        values, mask = prefix.to_the_right(self.input_projection.weight.device)
+        values, mask = prefix.to_the_right(device)
         embeds = self.backbone.embed(values)
-        if golds is not None and gold_mask is not None:
-            golds, gold_mask = golds.to(mask.device, torch.float32), gold_mask.to(mask.device)
         emit = self._emitter(prefix)
         if feedback == "gold" and golds is not None and gold_mask is not None:
             fed = self._read(in_turn(golds, gold_mask, m)[:, : m - 1])  # all known: no loop

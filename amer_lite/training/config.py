@@ -31,8 +31,7 @@ class TrainConfig:
         loss: ``pairs`` (the paper) or ``mixture``, which pairs nothing; see
             :func:`amer_lite.training.matching.mixture_info_nce`.
         anchored: the first vector is a single-vector retriever: its loss is
-            :func:`amer_lite.training.matching.single_info_nce` over all golds, masked or not as the
-            other, and that of the
+            :func:`amer_lite.training.matching.single_info_nce` over all golds, and that of the
             other m − 1 is added to it. Where golds lie close together, it stands among them.
         feedback: see :meth:`amer_lite.model.amer.AMER.rollout`.
         sampling_cap: with scheduled feedback, the probability of feeding back the prediction rises
