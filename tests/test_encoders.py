@@ -22,7 +22,13 @@ from sentence_transformers import SentenceTransformer
 
 from amer_lite.encoders import cache, prompt, sentence
 from amer_lite.encoders.hub import open_model, packaged
-from amer_lite.encoders.prompt import PromptEncoder, open_lm, prompt_ids, with_chat_template
+from amer_lite.encoders.prompt import (
+    PromptEncoder,
+    open_lm,
+    open_tokenizer,
+    prompt_ids,
+    with_chat_template,
+)
 from amer_lite.encoders.sentence import SentenceEncoder
 from amer_lite.model.prefix import Prefix
 from tests.tiny_lm import save_tiny_lm
@@ -457,7 +463,6 @@ def test_states_are_kept_by_model_and_settings(
         ({"layers": ()}, r"layers \[\]: expected some of 1 to 3"),
         ({"layers": (1, 4)}, r"layers \[1, 4\]: expected some of 1 to 3"),
         ({"last": 0}, "last must be ≥ 1 or None, got 0"),
-        ({"chat": True}, "no chat template"),
         ({"prompt": "the noun"}, "prompt 'the noun' must hold {query} once"),
     ],
 )
@@ -466,6 +471,8 @@ def test_bad_settings_are_named(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         encoder(tiny, tmp_path, **settings).token_states(WORDS)
+    with pytest.raises(ValueError, match="no chat template"):
+        with_chat_template(open_tokenizer(tiny), PROMPT)
 
 
 def test_an_unpacked_model_is_opened_as_it_was_written(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import subprocess
 import sys
@@ -170,6 +171,10 @@ def test_another_collection_is_refused(server: Server) -> None:
     with pytest.raises(ValueError, match="empty"):
         empty.search(QUERIES, 1)
     empty.close()
+
+
+def test_the_log_of_milvus_is_left_alone() -> None:
+    assert logging.getLogger("pymilvus").level == logging.NOTSET
 
 
 @pytest.mark.parametrize("address", ["ftp:/x", "", "nowhere/at/all.db", "http://127.0.0.1:9"])

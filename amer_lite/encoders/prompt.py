@@ -130,8 +130,8 @@ class PromptEncoder:
 
     Args:
         name: see :func:`open_lm`.
-        prompt: with the place ``{query}``, such as ``'The noun "{query}" has several meanings:'``.
-        chat: put the prompt into the model's chat template.
+        prompt: with the place ``{query}``, such as ``'The noun "{query}" has several meanings:'``;
+            see also :func:`with_chat_template`.
         layers: after how many of the model's layers states are taken, ``hidden_states[layer]`` of
             transformers before they are scaled; several are put end to end.
         last: only the states of so many last tokens of the prompt; None: of all.
@@ -147,7 +147,6 @@ class PromptEncoder:
         name: str | Path = DEFAULT,
         *,
         prompt: str,
-        chat: bool = False,
         layers: Sequence[int],
         last: int | None = None,
         device: str | torch.device = "cpu",
@@ -162,8 +161,8 @@ class PromptEncoder:
         if not layers or not all(1 <= layer <= depth for layer in layers):
             raise ValueError(f"layers {list(layers)}: expected some of 1 to {depth}")
         self.dim: int = size * len(self.layers)
-        self.prompt = with_chat_template(self.tokenizer, prompt) if chat else prompt
-        settings = repr((self.prompt, self.layers, last))
+        self.prompt = prompt
+        settings = repr((prompt, self.layers, last))
         self.fingerprint = fingerprint(self._body, self.tokenizer, settings)
         self._cache = cache
 
