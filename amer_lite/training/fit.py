@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
-from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -169,6 +168,10 @@ def _evaluate(model: AMER, evaluate: Callable[[AMER], float]) -> float:
         score = evaluate(model)
     finally:
         model.train()
-    if not isinstance(score, Real) or not math.isfinite(score):
+    try:
+        number = float(score)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
         raise ValueError(f"fit: evaluate returned {score!r}; it must return a finite score")
-    return float(score)
+    return number
