@@ -1,10 +1,12 @@
-"""The AmbigQA loader: its traps in the official format, the real files' counts."""
+"""The AmbigQA loader: its traps in the official format, the hub's form, the real files' counts."""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -73,10 +75,29 @@ def test_the_longest_annotation_is_read(tmp_path: Path) -> None:
     assert [e.id for e in wider.dataset.examples()] == ["long"]
 
 
-def test_light_and_full_files_give_the_same_data(tmp_path: Path) -> None:
+def in_columns(record: Row) -> Row:
+    """The record as `datasets` returns it: lists of objects become objects of lists."""
+
+    def columns(rows: list[Row], *names: str) -> Row:
+        return {name: [row.get(name, []) for row in rows] for name in names}
+
+    annotations = columns(record["annotations"], "type", "answer", "qaPairs")
+    annotations["qaPairs"] = [columns(p, "question", "answer") for p in annotations["qaPairs"]]
+    return {**record, "annotations": annotations}
+
+
+def test_all_forms_give_the_same_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     light = load(tmp_path, {"train": TRAIN, "dev": DEV})
     full = {"nq_answer": ["1"], "used_queries": [{"query": "q", "results": [{"title": "t"}]}]}
     assert light == load(tmp_path, {"train": [row | full for row in TRAIN], "dev": DEV})
+    package = ModuleType("datasets")
+    copy = {"train": [*map(in_columns, TRAIN)], "validation": [*map(in_columns, DEV)]}
+    package.load_dataset = lambda *name: copy  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "datasets", package)
+    assert ambigqa.load() == light
+    monkeypatch.setitem(sys.modules, "datasets", None)  # Python's way to say: not installed
+    with pytest.raises(ConnectionError, match="pip install datasets"):
+        ambigqa.load()
 
 
 # What is added to training, what the report then counts, and a case in words.
@@ -157,7 +178,7 @@ def test_one_file_is_shared_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        ({"question": ""}, r" \[0\]\.question = ''"),
+        ({"question": ""}, r" \[0\]\.question: .*, got ''"),
         ({"annotations": [{"type": "noAnswer"}]}, r" \[0\]\.annotations\[0\]: .*'noAnswer'"),
         ({"annotations": [{"type": "multipleQAs"}]}, r" \[0\]\..*qaPairs: Field required"),
     ],
