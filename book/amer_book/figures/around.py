@@ -65,7 +65,8 @@ def around(
         )
         owners.append(number)
         rings.append(_rings(reach[query]))
-    span = 1.08 * max(float(np.linalg.norm(mark.place)) for marks in views.values() for mark in marks)
+    marks = [mark for some in views.values() for mark in some]
+    span = 1.08 * max(float(np.linalg.norm(mark.place)) for mark in marks)
     axis = {"range": [-span, span], "showgrid": False, "zeroline": False, "showticklabels": False}
     fig.update_xaxes(**axis)
     fig.update_yaxes(scaleanchor="x", **axis)
