@@ -28,7 +28,7 @@ class Point(NamedTuple):
 
 
 START = Point(False, 1e-3)
-LADDERS = {"masked": (True, False), "learning_rate": (3e-4, 1e-3, 3e-3)}
+LADDERS = {"masked": (True, False), "learning_rate": (1e-4, 3e-4, 1e-3, 3e-3)}
 
 
 def load() -> Dataset:
