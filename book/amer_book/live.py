@@ -6,7 +6,7 @@ trained and merged as a mixture with even weights; of one vector that is the usu
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
@@ -16,7 +16,7 @@ from amer_book.worlds import intents
 from amer_lite import AMER, AMERConfig, DecoderConfig, TrainConfig, TrainData, evaluator, fit
 from amer_lite.datasets.types import Dataset
 
-TEMPERATURE = 0.05
+TEMPERATURE, SEED = 0.05, 1
 DECODER = DecoderConfig(state_dim=384, width=192, layers=1, heads=6, dropout=0.1)
 
 
@@ -43,7 +43,7 @@ def model(seed: int) -> AMER:
     return AMER(AMERConfig(dim=384, decoder=DECODER, pointer=True))
 
 
-def train(world: World, m: int, point: Point, seed: int = 1) -> tuple[AMER, float]:
+def train(world: World, m: int, point: Point) -> tuple[AMER, float]:
     """The model as it was best on dev, and its Recall@10 there."""
     golds = [rows.tolist() for rows in world.golds("train")]
     data = TrainData(world.queries["train"], golds, world.documents)
@@ -54,13 +54,13 @@ def train(world: World, m: int, point: Point, seed: int = 1) -> tuple[AMER, floa
         loss="mixture",
         temperature=TEMPERATURE,
         evaluate_every=50,
-        seed=seed,
+        seed=SEED,
         **point._asdict(),
     )
-    way: dict[str, Any] = {"m": m, "k": 10, "merge": "mixture", "tau": TEMPERATURE}
-    on_dev = evaluator(world.index, world.queries["dev"], world.examples["dev"], **way)
-    trained = model(seed)
-    history = fit(trained, data, config, on_dev, progress=False)
+    dev = world.index, world.queries["dev"], world.examples["dev"]
+    score = evaluator(*dev, m=m, k=10, merge="mixture", tau=TEMPERATURE)
+    trained = model(SEED)
+    history = fit(trained, data, config, score, progress=False)
     return trained.eval(), max(past.score for past in history)
 
 
