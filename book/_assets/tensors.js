@@ -3,8 +3,8 @@
 "use strict";
 
 // x (L, ins) → (L, outs), outs even. Two rows of weights meet four states, which lie side by side.
-function linear(x, { weight, scale, bias, outs, ins }) {
-  const length = x.length / ins;
+function linear(x, matrix) {
+  const { bias, outs, ins } = matrix, length = x.length / ins;
   const states = new Float64Array(Math.ceil(length / 4) * 4 * ins);
   for (let t = 0; t < length; t++) {
     for (let i = 0; i < ins; i++) states[(t - (t % 4)) * ins + 4 * i + (t % 4)] = x[t * ins + i];
@@ -12,8 +12,8 @@ function linear(x, { weight, scale, bias, outs, ins }) {
   const y = new Float32Array(length * outs);
   const v = new Float64Array(ins), w = new Float64Array(ins), sums = new Float64Array(8);
   for (let o = 0; o < outs; o += 2) {
-    unpack(weight, scale, o * ins, v);
-    unpack(weight, scale, (o + 1) * ins, w);
+    row(matrix, o, v);
+    row(matrix, o + 1, w);
     for (let t = 0, at = 0; t < length; t += 4) {
       let a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0;
       for (let i = 0; i < ins; i++, at += 4) {
@@ -22,23 +22,31 @@ function linear(x, { weight, scale, bias, outs, ins }) {
         a += vi * s0; b += vi * s1; c += vi * s2; d += vi * s3;
         e += wi * s0; f += wi * s1; g += wi * s2; h += wi * s3;
       }
-      sums[0] = a; sums[1] = b; sums[2] = c; sums[3] = d;
-      sums[4] = e; sums[5] = f; sums[6] = g; sums[7] = h;
+      sums.set([a, b, c, d, e, f, g, h]);
       for (let n = 0; n < 8; n++) {
-        const row = t + (n % 4), out = o + (n >> 2);
-        if (row < length) y[row * outs + out] = sums[n] + (bias ? bias[out] : 0);
+        const state = t + (n % 4), out = o + (n >> 2);
+        if (state < length) y[state * outs + out] = sums[n] + (bias ? bias[out] : 0);
       }
     }
   }
   return y;
 }
 
-// The row of a quantised matrix that begins at its weight number `from`, into y.
-function unpack(weight, scale, from, y) {
+// Row n of a quantised matrix, into y (ins,).
+function row({ weight, scale, ins }, n, y = new Float32Array(ins)) {
   const stretch = weight.length / scale.length;
-  for (let i = 0; i < y.length; i++) {
-    y[i] = weight[from + i] * scale[Math.floor((from + i) / stretch)];
+  for (let i = 0, at = n * ins; i < ins; i++, at++) {
+    y[i] = weight[at] * scale[Math.floor(at / stretch)];
   }
+  return y;
+}
+
+// The three matrices that lie below each other in one: of queries, keys and values.
+function thirds({ weight, scale, bias, outs, ins }) {
+  return [0, 1, 2].map((n) => {
+    const part = (all) => all.subarray(n * all.length / 3, (n + 1) * all.length / 3);
+    return { weight: part(weight), scale: part(scale), bias: part(bias), outs: outs / 3, ins };
+  });
 }
 
 const add = (x, y) => x.map((value, i) => value + y[i]);
@@ -49,15 +57,14 @@ function normalise(x) {
   return x.map((value) => value / length);
 }
 
-function layerNorm(x, { weight, bias }, epsilon) {
-  const width = weight.length;
-  const y = new Float32Array(x.length);
+function layerNorm(x, { weight, bias, epsilon }) {
+  const width = weight.length, y = new Float32Array(x.length);
   for (let at = 0; at < x.length; at += width) {
-    const row = x.subarray(at, at + width);
-    const mean = row.reduce((sum, value) => sum + value, 0) / width;
-    const variance = row.reduce((sum, value) => sum + (value - mean) ** 2, 0) / width;
+    const part = x.subarray(at, at + width);
+    const mean = part.reduce((sum, value) => sum + value, 0) / width;
+    const variance = part.reduce((sum, value) => sum + (value - mean) ** 2, 0) / width;
     const factor = 1 / Math.sqrt(variance + epsilon);
-    for (let i = 0; i < width; i++) y[at + i] = (row[i] - mean) * factor * weight[i] + bias[i];
+    for (let i = 0; i < width; i++) y[at + i] = (part[i] - mean) * factor * weight[i] + bias[i];
   }
   return y;
 }
@@ -82,34 +89,24 @@ function softmax(scores) {
 
 // Sum of the rows of states (L, width), each times its share.
 function mean(shares, states) {
-  const width = states.length / shares.length;
-  const y = new Float32Array(width);
+  const width = states.length / shares.length, y = new Float32Array(width);
   shares.forEach((share, t) => {
     for (let i = 0; i < width; i++) y[i] += share * states[t * width + i];
   });
   return y;
 }
 
-// Queries (T, width) over keys and values (S, width); causal: the last query sees all S of them.
-function attend(q, k, v, width, heads, causal) {
-  const size = width / heads, T = q.length / width, S = k.length / width;
-  const y = new Float32Array(q.length);
-  for (let head = 0; head < heads; head++) {
-    for (let t = 0; t < T; t++) {
-      const from = t * width + head * size;
-      const scores = new Float64Array(causal ? S - T + t + 1 : S);
-      for (let s = 0; s < scores.length; s++) {
-        let sum = 0;
-        for (let i = 0, at = s * width + head * size; i < size; i++) sum += q[from + i] * k[at + i];
-        scores[s] = sum / Math.sqrt(size);
-      }
-      const shares = softmax(scores);
-      for (let s = 0; s < shares.length; s++) {
-        for (let i = 0, at = s * width + head * size; i < size; i++) {
-          y[from + i] += shares[s] * v[at + i];
-        }
-      }
+// Queries (T, width), each looking at all keys and values (S, width).
+function attend(q, k, v, width, heads) {
+  const size = width / heads, y = new Float32Array(q.length);
+  for (let from = 0; from < q.length; from += size) {
+    const scores = new Float64Array(k.length / width);
+    for (let s = 0, at = from % width; s < scores.length; s++, at += width) {
+      for (let i = 0; i < size; i++) scores[s] += q[from + i] * k[at + i] / Math.sqrt(size);
     }
+    softmax(scores).forEach((share, s) => {
+      for (let i = 0, at = s * width + from % width; i < size; i++) y[from + i] += share * v[at + i];
+    });
   }
   return y;
 }
