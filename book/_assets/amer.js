@@ -196,24 +196,22 @@ function search(documents, vectors) {
   });
 }
 
-// --- the worker ---
-
-let model = null;
+let model = null; // of the worker
 
 async function load(folder) {
-  const [file, about] = await Promise.all(["weights.safetensors", "corpus.json"].map(
-    async (name) => {
-      const answer = await fetch(folder + name, { cache: "no-cache" });
-      if (!answer.ok) throw new Error(`${folder + name}: ${answer.status}`);
-      return answer;
-    }));
+  const fetched = async (name) => {
+    const answer = await fetch(folder + name, { cache: "no-cache" });
+    if (!answer.ok) throw new Error(`${answer.url}: ${answer.status}`);
+    return answer;
+  };
+  const { texts, vocabulary } = await (await fetched("corpus.json")).json();
+  const file = await fetched("weights.safetensors");
   const chunks = [], reader = file.body.getReader();
   for (let had = 0, part; !(part = await reader.read()).done; chunks.push(part.value)) {
     had += part.value.length;
     postMessage({ progress: had / Number(file.headers.get("Content-Length")) });
   }
   const weights = new Weights(await new Blob(chunks).arrayBuffer());
-  const { texts, vocabulary } = await about.json();
   model = {
     encoder: new SentenceEncoder(weights, vocabulary), documents: weights.matrix("documents"),
     amer: new AMER(weights, "amer"), single: new AMER(weights, "single"),

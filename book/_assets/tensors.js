@@ -49,8 +49,10 @@ function thirds({ weight, scale, bias, outs, ins }) {
   });
 }
 
+const sum = (x) => x.reduce((a, b) => a + b, 0);
+const joined = (x, y) => new Float32Array([...x, ...y]);
 const add = (x, y) => x.map((value, i) => value + y[i]);
-const dot = (x, y) => x.reduce((sum, value, i) => sum + value * y[i], 0);
+const dot = (x, y) => x.reduce((total, value, i) => total + value * y[i], 0);
 
 function normalise(x) {
   const length = Math.sqrt(dot(x, x)) || 1;
@@ -61,8 +63,7 @@ function layerNorm(x, { weight, bias, epsilon }) {
   const width = weight.length, y = new Float32Array(x.length);
   for (let at = 0; at < x.length; at += width) {
     const part = x.subarray(at, at + width);
-    const mean = part.reduce((sum, value) => sum + value, 0) / width;
-    const variance = part.reduce((sum, value) => sum + (value - mean) ** 2, 0) / width;
+    const mean = sum(part) / width, variance = sum(part.map((one) => (one - mean) ** 2)) / width;
     const factor = 1 / Math.sqrt(variance + epsilon);
     for (let i = 0; i < width; i++) y[at + i] = (part[i] - mean) * factor * weight[i] + bias[i];
   }
@@ -81,10 +82,9 @@ function gelu(x) {
 }
 
 function softmax(scores) {
-  const top = scores.reduce((a, b) => Math.max(a, b), -Infinity);
-  const shares = scores.map((score) => Math.exp(score - top));
-  const total = shares.reduce((a, b) => a + b, 0);
-  return shares.map((share) => share / total);
+  const top = Math.max(...scores), odds = scores.map((score) => Math.exp(score - top));
+  const total = sum(odds);
+  return odds.map((one) => one / total);
 }
 
 // Sum of the rows of states (L, width), each times its share.
@@ -105,15 +105,9 @@ function attend(q, k, v, width, heads) {
       for (let i = 0; i < size; i++) scores[s] += q[from + i] * k[at + i] / Math.sqrt(size);
     }
     softmax(scores).forEach((share, s) => {
-      for (let i = 0, at = s * width + from % width; i < size; i++) y[from + i] += share * v[at + i];
+      const at = s * width + from % width;
+      for (let i = 0; i < size; i++) y[from + i] += share * v[at + i];
     });
   }
   return y;
-}
-
-function joined(x, y) {
-  const both = new Float32Array(x.length + y.length);
-  both.set(x);
-  both.set(y, x.length);
-  return both;
 }

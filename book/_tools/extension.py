@@ -131,7 +131,7 @@ def _finish_page(
     body = context.get("body") or ""
     if "id=playground" in body:
         app.add_css_file("playground.css")
-        for script in ("playground/examples.js", "merge.js", "playground.js"):
+        for script in ("playground/examples.js", "playground.js"):
             app.add_js_file(script, loading_method="defer")
     ran = NbMetadataCollector.get_exec_data(app.env, pagename)
     if ran and not ran["succeeded"]:
