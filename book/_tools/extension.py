@@ -75,7 +75,9 @@ class Drawing(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Return a figure, numbered as any other."""
         if not self.content:
-            raise self.error(f"{' '.join([self.name, *self.arguments])}: say in a caption what to see")
+            raise self.error(
+                f"{' '.join([self.name, *self.arguments])}: say in a caption what to see"
+            )
         figure = nodes.figure(classes=[self.name, *(["autoplay"] * ("autoplay" in self.options))])
         figure += nodes.raw("", self.picture(), format="html")
         text, messages = self.parse_inline(" ".join(self.content))

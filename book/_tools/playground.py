@@ -75,9 +75,7 @@ def main() -> int:
     return 0
 
 
-def write(
-    encoder: SentenceEncoder, data: Dataset, texts: list[str], documents: np.ndarray
-) -> None:
+def write(encoder: SentenceEncoder, data: Dataset, texts: list[str], documents: np.ndarray) -> None:
     """Write the three files that pages load; ``texts`` of the ``documents`` (N, 384)."""
     (FOLDER / "static" / "playground").mkdir(parents=True, exist_ok=True)
     numbers = save(weights(documents))
@@ -97,9 +95,7 @@ def write(
     (FOLDER / "static" / EXAMPLES).write_text(script, encoding="utf-8")
 
 
-def answer(
-    encoder: SentenceEncoder, data: Dataset, documents: np.ndarray
-) -> list[dict[str, Any]]:
+def answer(encoder: SentenceEncoder, data: Dataset, documents: np.ndarray) -> list[dict[str, Any]]:
     """The library's answers to a few queries, in the form of the page's own (amer.js).
 
     Of each size the query of the test with the fewest pieces of words, that is, the most ordinary;
