@@ -2,7 +2,6 @@
 // The names are those of the library, whose numbers these are: weights and documents are int8 with
 // scales, activations are floats. A matrix of states (L, width) is one Float32Array.
 "use strict";
-
 importScripts("tensors.js");
 
 // A safetensors file: a JSON header, its length before it, and the numbers behind it.
@@ -116,8 +115,7 @@ class Decoder {
     this.norm = norm("norm");
   }
 
-  // Reads new positions behind the cached ones → hidden state of the last (width,), cache. Only the
-  // last one's state is asked for, and it may look at all positions.
+  // Reads new positions behind the cached ones → hidden state of the last (width,), cache.
   forward(embeds, cache = { k: new Float32Array(0), v: new Float32Array(0) }) {
     const { width, heads } = this, start = cache.k.length / width;
     const read = layerNorm(embeds, this.attentionNorm), last = embeds.length - width;

@@ -11,8 +11,7 @@
   }
   const { map, temperature, answers, megabytes } = window.examples;
   let { texts } = window.examples, answer = null; // texts by row: those in a list, or all
-  const state = { m: M, rule: "mixture", k: Number(root.dataset.k), step: M, document: null,
-    vector: null };
+  const state = { m: M, rule: "mixture", k: Number(root.dataset.k), step: M };
 
   // An element with properties, attributes (of a name with a dash, and some more) and children.
   function make(tag, properties = {}, ...children) {
@@ -92,8 +91,8 @@
     const items = rows.map((row) => make("li", {}, press({ title: texts[row],
       onclick: () => choose("document", row), "aria-pressed": row === state.document },
       word(row), right(row) ? " ✓" : ""), ...badges(row).flatMap((made) => [" ", made])));
-    return make("section", {}, make("p", { className: "title" }, ...title),
-      make("ol", {}, ...items));
+    const heading = make("p", { className: "title" }, ...title);
+    return make("section", {}, heading, make("ol", {}, ...items));
   }
 
   // Shows the first vectors, up to the one of which it returns what it does.
@@ -127,11 +126,10 @@
   }
 
   function looksAt({ attention }) { // the word with the most attention in one of its pieces
-    let at = attention.indexOf(Math.max(...attention));
-    while (answer.tokens[at].startsWith("##")) at--;
-    let text = answer.tokens[at];
-    while (answer.tokens[at + 1]?.startsWith("##")) text += answer.tokens[++at].slice(2);
-    return text;
+    const at = attention.indexOf(Math.max(...attention));
+    const begins = answer.tokens.map((token) => !token.startsWith("##"));
+    const word = answer.tokens.slice(begins.lastIndexOf(true, at), begins.indexOf(true, at + 1));
+    return word.join("").replaceAll("##", "") || answer.tokens[at];
   }
 
   function explain(vectors) {
@@ -141,7 +139,8 @@
       const at = rows.indexOf(state.document);
       return at < 0 ? ` rank over ${rows.length}` : ` rank ${at + 1} (${scores[at].toFixed(2)})`;
     };
-    chosen.append(make("strong", {}, texts[state.document]), make("ul", {},
+    const close = press({ onclick: () => choose("document", null) }, "Close");
+    chosen.append(make("p", {}, `${texts[state.document]} `, close), make("ul", {},
       ...vectors.map((list, j) => make("li", {}, badge(j), rank(list))),
       ...rivals().map(([name, , list]) => make("li", {}, letter(name), rank(list)))));
   }
@@ -215,7 +214,7 @@
         `${value}`.replace("_", " "))));
       return make("span", {}, make("label", { htmlFor: select.id }, label), select);
     };
-    tokens.before(make("div", { className: "row", role: "group", "aria-label": "Settings" },
+    tokens.before(make("div", { className: "bar", role: "group", "aria-label": "Settings" },
       choice("m", "vectors", [1, 2, 3, 4, 5, 6]), choice("k", "k", [5, 10, 20]),
       choice("rule", "merge", ["mixture", "round_robin", "max_score"])));
     const line = make("p", { role: "status" });
@@ -231,7 +230,7 @@
       worker.postMessage({ folder: new URL("playground/", HERE).href });
     } }, `Load the model (${megabytes} MB) and type your own`);
     const box = make("input", { type: "text", id: "playground-query", autocomplete: "off" });
-    const form = make("form", { className: "row", onsubmit: (event) => {
+    const form = make("form", { className: "bar", onsubmit: (event) => {
       event.preventDefault();
       const blank = !box.value.trim();
       line.textContent = blank ? "A blank query is refused: say what you look for." : "Reading …";

@@ -9,8 +9,7 @@ function linear(x, matrix) {
   for (let t = 0; t < length; t++) {
     for (let i = 0; i < ins; i++) states[(t - (t % 4)) * ins + 4 * i + (t % 4)] = x[t * ins + i];
   }
-  const y = new Float32Array(length * outs);
-  const v = new Float64Array(ins), w = new Float64Array(ins), sums = new Float64Array(8);
+  const y = new Float32Array(length * outs), v = new Float64Array(ins), w = new Float64Array(ins);
   for (let o = 0; o < outs; o += 2) {
     row(matrix, o, v);
     row(matrix, o + 1, w);
@@ -22,11 +21,10 @@ function linear(x, matrix) {
         a += vi * s0; b += vi * s1; c += vi * s2; d += vi * s3;
         e += wi * s0; f += wi * s1; g += wi * s2; h += wi * s3;
       }
-      sums.set([a, b, c, d, e, f, g, h]);
-      for (let n = 0; n < 8; n++) {
+      [a, b, c, d, e, f, g, h].forEach((total, n) => {
         const state = t + (n % 4), out = o + (n >> 2);
-        if (state < length) y[state * outs + out] = sums[n] + (bias ? bias[out] : 0);
-      }
+        if (state < length) y[state * outs + out] = total + (bias ? bias[out] : 0);
+      });
     }
   }
   return y;
@@ -53,11 +51,7 @@ const sum = (x) => x.reduce((a, b) => a + b, 0);
 const joined = (x, y) => new Float32Array([...x, ...y]);
 const add = (x, y) => x.map((value, i) => value + y[i]);
 const dot = (x, y) => x.reduce((total, value, i) => total + value * y[i], 0);
-
-function normalise(x) {
-  const length = Math.sqrt(dot(x, x)) || 1;
-  return x.map((value) => value / length);
-}
+const normalise = (x, length = Math.sqrt(dot(x, x)) || 1) => x.map((value) => value / length);
 
 function layerNorm(x, { weight, bias, epsilon }) {
   const width = weight.length, y = new Float32Array(x.length);
@@ -73,8 +67,7 @@ function layerNorm(x, { weight, bias, epsilon }) {
 // x · Φ(x); the error function by Abramowitz and Stegun 7.1.26, to 1.5e-7.
 function gelu(x) {
   return x.map((value) => {
-    const z = Math.abs(value) / Math.SQRT2;
-    const t = 1 / (1 + 0.3275911 * z);
+    const z = Math.abs(value) / Math.SQRT2, t = 1 / (1 + 0.3275911 * z);
     const tail = t * (0.254829592 + t * (-0.284496736
       + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429)))) * Math.exp(-z * z);
     return value > 0 ? value * (1 - tail / 2) : value * tail / 2;
