@@ -138,7 +138,7 @@ def test_settings_change_what_is_merged_and_steps_what_is_shown(page: Page) -> N
     assert lists.count() == 6
     page.get_by_label("vectors").select_option("3")
     assert lists.count() == 3
-    page.get_by_role("button", name="Back").press("Enter")
+    page.get_by_role("button", name="Back", exact=True).press("Enter")
     assert lists.count() == 2
     page.get_by_role("button", name="Next").press(" ")
     assert lists.count() == 3
@@ -176,7 +176,7 @@ def test_a_chosen_vector_stands_alone_until_the_next_step(page: Page) -> None:
     page.locator(f"{LISTS} .title button").nth(2).press("Enter")
     faded = page.locator("#playground .map b.later")
     assert faded.all_inner_texts() == ["1", "2", "4", "5", "6"]
-    page.get_by_role("button", name="Back").click()
+    page.get_by_role("button", name="Back", exact=True).click()
     assert faded.count() == 0
 
 

@@ -122,8 +122,8 @@ class Decoder {
     const [q, k, v] = [read.subarray(last), read, read].map((x, i) => linear(x, this.qkv[i]));
     const grown = { k: joined(cache.k, this.rotate(k, start)), v: joined(cache.v, v) };
     const turned = this.rotate(q, start + last / width);
-    let x = embeds.subarray(last);
-    x = add(x, linear(attend(turned, grown.k, grown.v, width, heads), this.out));
+    const mixed = attend(turned, grown.k, grown.v, width, heads);
+    let x = add(embeds.subarray(last), linear(mixed, this.out));
     x = add(x, linear(gelu(linear(layerNorm(x, this.mlpNorm), this.mlpIn)), this.mlpOut));
     return [layerNorm(x, this.norm), grown];
   }
@@ -221,9 +221,8 @@ function answer(query, m) {
   const start = performance.now();
   const tokens = model.encoder.tokens(query), states = model.encoder.tokenStates(tokens);
   const average = normalise(mean(new Float32Array(tokens.length).fill(1), states));
-  const emitted = [
-    ...model.amer.generate(states, m), ...model.single.generate(states, 1), { vector: average },
-  ];
+  const emitted =
+    [...model.amer.generate(states, m), ...model.single.generate(states, 1), { vector: average }];
   const lists = search(model.documents, emitted.map(({ vector }) => vector));
   const found = emitted.map((one, j) => ({ ...one, ...lists[j] }));
   const milliseconds = performance.now() - start, [single, whole] = found.splice(m);

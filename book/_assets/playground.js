@@ -47,8 +47,8 @@
     root.answer = answer = given; // on the element: for tests, and for who is curious
     state.document = state.vector = null;
     examples.forEach((one, i) => one.setAttribute("aria-pressed", answers[i] === answer));
-    if (matchMedia("(prefers-reduced-motion: reduce)").matches) steps.go(state.m);
-    else begin();
+    steps.go(state.m);
+    if (!matchMedia("(prefers-reduced-motion: reduce)").matches) begin();
   }
 
   function choose(what, value) { // a document or a vector; once more: none
@@ -196,14 +196,10 @@
       box.top + place(row)[1] * box.height / 4095 - clientY);
     const nearest = (rows) => rows.reduce((a, b) => (far(b) < far(a) ? b : a));
     const shown = nearest(answer.vectors.slice(0, state.step).flatMap(first));
-    // One that is shown goes before its unseen neighbours.
     return choose("document", far(shown) < 16 ? shown : nearest(Object.keys(texts).map(Number)));
   };
 
-  present(answers[0], () => {
-    show(M);
-    steps.startInView(plane);
-  });
+  present(answers[0], () => steps.startInView(plane));
 
   function letType() { // a query of the reader's own
     const choice = (name, label, options) => {
