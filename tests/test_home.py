@@ -77,7 +77,10 @@ def test_it_moves_by_itself_where_it_may_and_shuts_nobody_out(browser: Browser) 
     phone = {"width": 390, "height": 844}
     page = opened(browser, viewport=phone, reduced_motion="no-preference", color_scheme="dark")
     page.locator("#playground .map").scroll_into_view_if_needed()
-    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="Pause").wait_for()
+    assert page.locator(LISTS).count() < 6
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")  # paper shows the end
+    assert page.locator(LISTS).count() == 6 and page.get_by_role("button", name="Play").count() == 1
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert serious(page) == []
     page.emulate_media(color_scheme="light")

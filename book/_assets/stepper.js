@@ -52,6 +52,7 @@
       seen.observe(picture);
     }
 
+    window.addEventListener("beforeprint", () => timer && go(last()));
     button("Back", () => go(at - 1));
     const play = button("Play", () => (timer ? pause() : start()));
     button("Next", () => go(at + 1));
