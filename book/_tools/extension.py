@@ -134,7 +134,7 @@ def _finish_page(
     if "id=playground" in body:
         app.add_css_file("playground.css")
         for script in ("playground/examples.js", "playground.js"):
-            app.add_js_file(script, loading_method="defer")
+            app.add_js_file(script, priority=900, loading_method="defer")  # after stepper.js
     ran = NbMetadataCollector.get_exec_data(app.env, pagename)
     if ran and not ran["succeeded"]:
         said = re.sub(r"\x1b\[[\d;]*m", "", ran["traceback"]).split("\n")

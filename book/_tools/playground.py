@@ -43,7 +43,7 @@ MODELS = {"amer": M, "single": 1}  # name to number of vectors
 WEIGHTS, CORPUS = "playground/weights.safetensors", "playground/corpus.json"
 EXAMPLES = "playground/examples.js"  # a script: pages opened as files may read no data
 OWN = "a violin, the moon and a tax"  # beside queries of the test, one as readers type them
-DEPTH = 100  # documents a vector that are merged (merge.js)
+DEPTH = 100  # documents a vector that are merged (playground.js)
 MADE_OF = [
     *(ROOT / "amer_lite" / part for part in ("model", "training", "encoders")),
     *(ROOT / BOOK / "amer_book" / "worlds" / f"{part}.py" for part in ("intents", "wordnet_files")),
