@@ -195,7 +195,6 @@ function search(documents, vectors) {
 }
 
 let model = null; // of the worker
-
 async function load(folder) {
   const fetched = async (name) => {
     const answer = await fetch(folder + name, { cache: "no-cache" });
