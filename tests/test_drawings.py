@@ -33,6 +33,7 @@ NAMES = [
     "matching",
     "merging",
     "phase",
+    "pointing",
 ]
 COLUMN = 344  # px, of the text on a phone 390 px wide
 SMALLEST = 11  # px, of a text there

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from itertools import combinations
 from typing import Any
 
 import pytest
+from amer_book import live
+from amer_book.live import Point
 from amer_book.worlds import intents
 from amer_book.worlds.kinds import Synset
 from amer_book.worlds.wordnet_files import Nouns
@@ -156,3 +159,17 @@ def test_the_real_intents(
     assert all(re.match(r"[a-z]+: \S", text) for text in dataset.corpus.values())
     sizes = Counter(len(example.gold_ids) for example in dataset.examples())
     assert {*sizes} == {2, 3, 4, 5} and max(sizes.values()) < 1.1 * min(sizes.values())
+
+
+@pytest.mark.parametrize("best", [Point(True, 3e-4), Point(False, 1e-3), Point(True, 3e-3)])
+def test_what_is_trained_live_keeps_the_model_that_is_best_on_dev(
+    best: Point, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train(world: object, m: int, point: Point) -> tuple[str, float]:
+        apart = abs(math.log10(point.learning_rate / best.learning_rate))
+        return f"{m} {point}", -apart - (point.masked != best.masked)
+
+    monkeypatch.setattr(live, "train", train)
+    model, tried = live.tuned(None, 6)  # type: ignore[arg-type]
+    assert model == f"6 {best}" and max(tried, key=lambda point: tried[point]) == best
+    assert live.START in tried and len(tried) >= 4

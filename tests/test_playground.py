@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from amer_book import live
 from playwright.sync_api import Page, sync_playwright
 
 from amer_lite import AMER, FaissIndex, SentenceEncoder
@@ -99,7 +100,7 @@ def test_fifty_queries_get_the_librarys_answers(page: Page) -> None:
     models = {name: AMER.load(playground.FOLDER / name).eval() for name in playground.MODELS}
     about = (playground.FOLDER / "static" / playground.CORPUS).read_text(encoding="utf-8")
     texts = json.loads(about)["texts"]
-    data = playground.world()
+    data = live.load()
     world = len(data.corpus)
     index = FaissIndex(encoder.dim)
     index.add(playground.embed(encoder, texts[:world], texts[world:]), texts)
@@ -109,7 +110,7 @@ def test_fifty_queries_get_the_librarys_answers(page: Page) -> None:
         models[name].generate(prefix, m).numpy() for name, m in playground.MODELS.items()
     )
     ours = np.concatenate([vectors, single, encoder.embed(queries)[:, None]], 1)
-    softness = {"mixture": playground.TEMPERATURE}
+    softness = {"mixture": live.TEMPERATURE}
     merged = {
         merge: search_and_merge(index, vectors, 10, merge=merge, depth=100, tau=softness.get(merge))
         for merge in MERGES

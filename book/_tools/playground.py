@@ -1,9 +1,9 @@
 """What the playground reads, written before the book: ``python -m book._tools.playground``.
 
-Chapter 11's recipe trains six vectors and one, which answer a few queries for the home page. For
-the queries of a reader, encoder, both decoders and the documents become int8, with a scale per row
-or, in the encoder, per stretch of one. All of it is kept in ``_build/playground`` until something
-that made it changes.
+Six vectors and one, trained as in chapter 11 (`amer_book.live`), answer a few queries for the home
+page. For the queries of a reader, encoder, both decoders and the documents become int8, with a
+scale per row or, in the encoder, per stretch of one. All of it is kept in ``_build/playground``
+until something that made it changes.
 """
 
 from __future__ import annotations
@@ -16,27 +16,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+from amer_book import live
+from amer_book.searches import World
 from amer_book.worlds import intents
 from amer_book.worlds.wordnet_files import fetch
 from safetensors.numpy import load_file, save
 
-from amer_lite import (
-    AMER,
-    AMERConfig,
-    DecoderConfig,
-    FaissIndex,
-    SentenceEncoder,
-    TrainConfig,
-    TrainData,
-    evaluator,
-    fit,
-)
+from amer_lite import AMER, FaissIndex, SentenceEncoder
 from amer_lite.datasets.types import Dataset
 from book._tools.build import BUILD, digest, package_folder
 from book._tools.repository import BOOK, ROOT
 
-M, STEPS, TEMPERATURE, DOCUMENTS, LONGEST = 6, 150, 0.05, 10_000, 256
+M, DOCUMENTS, LONGEST = 6, 10_000, 256
 STRETCH = 32  # weights of the encoder that share a scale; with one a row, rounding tips the pointer
 FOLDER = BUILD / "playground"
 MODELS = {"amer": M, "single": 1}  # name to number of vectors
@@ -46,6 +37,7 @@ OWN = "a violin, the moon and a tax"  # beside queries of the test, one as reade
 DEPTH = 100  # documents a vector that are merged (playground.js)
 MADE_OF = [
     *(ROOT / "amer_lite" / part for part in ("model", "training", "encoders")),
+    *(ROOT / BOOK / "amer_book" / f"{part}.py" for part in ("climb", "live", "searches")),
     *(ROOT / BOOK / "amer_book" / "worlds" / f"{part}.py" for part in ("intents", "wordnet_files")),
     ROOT / "constraints.txt",
     Path(__file__),
@@ -62,11 +54,13 @@ def main() -> int:
     print("== the playground's models, about three minutes the first time", flush=True)
     shutil.rmtree(FOLDER, ignore_errors=True)
     try:
-        encoder, data = SentenceEncoder(), world()
-        train(encoder, data)
+        encoder, data = SentenceEncoder(), live.load()
+        world = World(data, encoder)
     except FileNotFoundError as error:
         print(error, file=sys.stderr)
         return 1
+    for name, m in MODELS.items():
+        live.tuned(world, m)[0].save(FOLDER / name)
     parts = list(data.corpus.values()), common_nouns(data)
     documents = embed(encoder, *parts)
     write(encoder, data, [*parts[0], *parts[1]], documents)
@@ -86,7 +80,7 @@ def write(encoder: SentenceEncoder, data: Dataset, texts: list[str], documents: 
     lists = (one for given in answers for one in listed(given))
     about = {
         "megabytes": round((len(numbers) + len(corpus)) / 1e6),
-        "temperature": TEMPERATURE,
+        "temperature": live.TEMPERATURE,
         "map": project(documents).tolist(),
         "texts": {row: texts[row] for one in lists for row in one["rows"]},
         "answers": answers,
@@ -137,43 +131,6 @@ def listed(given: dict[str, Any]) -> list[dict[str, Any]]:
 def said(value: Any) -> str:
     """JSON without blanks."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def world() -> Dataset:
-    """The many intents of chapter 11."""
-    queries = {"train": 6_000, "dev": 200, "test": 400}
-    return intents.load(documents=6_000, words=6_000, queries=queries)
-
-
-def train(encoder: SentenceEncoder, data: Dataset) -> None:
-    """Train as chapter 11 does live, and save each model in the folder of its name."""
-    ids = list(data.corpus)
-    documents = encoder.embed(list(data.corpus.values()), progress=False)
-    index = FaissIndex(encoder.dim)
-    index.add(documents, ids)
-    states = {
-        part: encoder.token_states([example.query for example in data.splits[part]], progress=False)
-        for part in ("train", "dev")
-    }
-    golds = [index.rows(example.gold_ids).tolist() for example in data.splits["train"]]
-    examples = TrainData(states["train"], golds, torch.from_numpy(documents))
-    decoder = DecoderConfig(state_dim=384, width=384, layers=1, heads=6, dropout=0.1)
-    for name, m in MODELS.items():
-        torch.manual_seed(1)
-        model = AMER(AMERConfig(dim=384, decoder=decoder, pointer=True))
-        config = TrainConfig(
-            steps=STEPS,
-            m=m,
-            anchored=m > 1,
-            batch_size=64,
-            learning_rate=1e-3,
-            temperature=TEMPERATURE,
-            evaluate_every=50,
-            seed=1,
-        )
-        on_dev = evaluator(index, states["dev"], data.splits["dev"], m=m, k=10, merge="mixture")
-        fit(model, examples, config, on_dev, progress=False)
-        model.eval().save(FOLDER / name)
 
 
 def common_nouns(data: Dataset) -> list[str]:
