@@ -34,6 +34,7 @@ ODD = [
     "<img src=x onerror=alert(1)>",
 ]
 QUERIES = 50
+LISTS = "#playground .lists:not(.merged) section"  # of a vector each
 MERGES: list[Merge] = ["mixture", "round_robin", "max_score"]
 
 
@@ -49,7 +50,7 @@ def page() -> Iterator[Page]:
         opened.set_default_timeout(120_000)  # a busy machine is no error
         opened.goto(f"http://127.0.0.1:{serving.server_port}/playground.html")
         opened.get_by_role("button", name="Load the model").click()
-        opened.wait_for_function("document.getElementById('playground').answer")
+        opened.get_by_label("Your query").wait_for()
         yield opened
         browser.close()
     serving.shutdown()
@@ -74,7 +75,11 @@ def ask(page: Page, query: str) -> None:
     page.get_by_label("Your query").fill(query)
     page.get_by_role("button", name="Ask", exact=True).press("Enter")
     page.wait_for_function(
-        "(query) => document.getElementById('playground').answer.query === query", arg=query
+        """(query) => {
+          const { answer } = document.getElementById('playground');
+          return answer.query === query && answer.milliseconds; // no example, which has none
+        }""",
+        arg=query,
     )
 
 
@@ -130,13 +135,13 @@ def test_fifty_queries_get_the_librarys_answers(page: Page) -> None:
 
 def test_settings_change_what_is_merged_and_steps_what_is_shown(page: Page) -> None:
     ask(page, "define guitar, what a moon is, what tax means")
-    lists = page.locator("#playground h3:has(.badge)")
+    lists = page.locator(LISTS)
     assert lists.count() == 6
     page.get_by_label("vectors").select_option("3")
     assert lists.count() == 3
-    page.get_by_role("button", name="Back").press("Enter")
+    page.get_by_role("button", name="Back", exact=True).press("Enter")
     assert lists.count() == 2
-    page.get_by_role("button", name="Next vector").press(" ")
+    page.get_by_role("button", name="Next").press(" ")
     assert lists.count() == 3
     items = page.locator("#playground section").first.locator("li")
     page.get_by_label("k", exact=True).select_option("20")
@@ -155,7 +160,7 @@ def test_settings_change_what_is_merged_and_steps_what_is_shown(page: Page) -> N
 
 def test_a_chosen_document_tells_who_ranks_it_where(page: Page) -> None:
     ask(page, "look up violin as well as frost")
-    first = page.locator("#playground h3:has(.badge) + ol button").first
+    first = page.locator(f"{LISTS} li button").first
     first.press("Enter")
     assert page.evaluate("document.activeElement.title") == first.get_attribute("title")
     said = page.locator("#playground .chosen")
@@ -163,8 +168,17 @@ def test_a_chosen_document_tells_who_ranks_it_where(page: Page) -> None:
     assert "rank 1 (" in said.locator("li").first.inner_text()
     assert said.locator("li").count() == 8
     before = said.inner_text()
-    page.locator("#playground canvas").click(position={"x": 60, "y": 60})
+    page.locator("#playground .map").click(position={"x": 60, "y": 60})
     assert said.inner_text() != before
+
+
+def test_a_chosen_vector_stands_alone_until_the_next_step(page: Page) -> None:
+    ask(page, "look up violin as well as frost")
+    page.locator(f"{LISTS} .title button").nth(2).press("Enter")
+    faded = page.locator("#playground .map b.later")
+    assert faded.all_inner_texts() == ["1", "2", "4", "5", "6"]
+    page.get_by_role("button", name="Back", exact=True).click()
+    assert faded.count() == 0
 
 
 def test_nothing_leaves_the_page_and_text_stays_text(page: Page) -> None:
@@ -184,8 +198,6 @@ def test_it_fits_a_phone_and_shuts_nobody_out(page: Page) -> None:
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         page.wait_for_function(f"document.documentElement.dataset.theme === '{scheme}'")
-        page.evaluate("scrollTo(0, 0)")  # the theme's own button back there is too pale
-        page.locator("#pst-back-to-top").wait_for(state="hidden")
         assert serious(page) == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
@@ -193,19 +205,41 @@ def test_it_fits_a_phone_and_shuts_nobody_out(page: Page) -> None:
 def test_opened_as_a_file_it_says_what_to_do(page: Page) -> None:
     opened = page.context.new_page()
     opened.goto((HTML / "playground.html").as_uri())
-    assert "make serve" in opened.locator("#playground").inner_text()
+    assert "make serve" in opened.locator("#playground [role=status]").inner_text()
+    assert opened.locator(LISTS).count() == 6  # of an example
     opened.close()
 
 
 def test_vectors_appear_one_after_another(page: Page) -> None:
     page.emulate_media(reduced_motion="no-preference")
     ask(page, "a tiger, a bridge")
-    lists = page.locator("#playground h3:has(.badge)")
+    lists = page.locator(LISTS)
     assert lists.count() < 6
     page.get_by_role("button", name="Pause").click()
     shown = lists.count()
     page.wait_for_timeout(1_500)  # longer than a step
     assert lists.count() == shown
     page.get_by_role("button", name="Play").click()
-    page.wait_for_function("document.querySelectorAll('#playground h3 > .badge').length === 6")
+    page.wait_for_function(f"document.querySelectorAll('{LISTS}').length === 6")
     page.emulate_media(reduced_motion="reduce")
+
+
+def test_examples_are_answered_as_the_pages_own_model_answers(page: Page) -> None:
+    examples = page.evaluate("window.examples.answers")
+    assert [len(one.get("golds", [])) for one in examples] == [2, 3, 4, 5, 0]
+    shared, errors = [], []
+    for example in examples:
+        ask(page, example["query"])
+        for j, theirs in enumerate([*example["vectors"], example["single"], example["whole"]]):
+            assert len(theirs["rows"]) == playground.DEPTH
+            own = page.evaluate(
+                """([j, best]) => {
+                  const { answer } = document.getElementById('playground');
+                  const { rows, scores } = [...answer.vectors, answer.single, answer.whole][j];
+                  return { rows: [...rows.slice(0, 10)], score: scores[rows.indexOf(best)] };
+                }""",
+                [j, theirs["rows"][0]],
+            )
+            shared.append(len(set(own["rows"]) & set(theirs["rows"][:10])))
+            errors.append(abs(own["score"] - theirs["scores"][0]))
+    assert np.mean(shared) >= 9 and np.mean(errors) < 0.01

@@ -2,37 +2,33 @@
 // The names are those of the library, whose numbers these are: weights and documents are int8 with
 // scales, activations are floats. A matrix of states (L, width) is one Float32Array.
 "use strict";
-
 importScripts("tensors.js");
 
-// All arrays of a safetensors file: a JSON header, its length before it, and the numbers behind it.
+// A safetensors file: a JSON header, its length before it, and the numbers behind it.
 class Weights {
   constructor(buffer) {
-    this.buffer = buffer;
     const length = Number(new DataView(buffer).getBigUint64(0, true));
     this.header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length)));
+    this.buffer = buffer;
     this.start = 8 + length;
   }
 
-  array(name) {
-    const { dtype, shape, data_offsets: [from, to] } = this.header[name];
-    const Kind = dtype === "I8" ? Int8Array : Float32Array;
-    const bytes = Kind.BYTES_PER_ELEMENT;
-    return { shape, values: new Kind(this.buffer, this.start + from, (to - from) / bytes) };
-  }
-
   values(name) {
-    return name in this.header ? this.array(name).values : null;
+    if (!(name in this.header)) return null;
+    const { dtype, data_offsets: [from, to] } = this.header[name];
+    const Kind = dtype === "I8" ? Int8Array : Float32Array;
+    return new Kind(this.buffer, this.start + from, (to - from) / Kind.BYTES_PER_ELEMENT);
   }
 
-  matrix(name, weight = `${name}.weight`) {
-    const { shape: [outs, ins], values } = this.array(weight);
-    const bias = this.values(`${name}.bias`);
-    return { weight: values, scale: this.values(`${weight}.scale`), bias, outs, ins };
+  matrix(name) {
+    const [weight, scale, bias] =
+      ["weight", "weight.scale", "bias"].map((part) => this.values(`${name}.${part}`));
+    const [outs, ins] = this.header[`${name}.weight`].shape;
+    return { weight, scale, bias, outs, ins };
   }
 
-  norm(name) {
-    return { weight: this.values(`${name}.weight`), bias: this.values(`${name}.bias`) };
+  norm(name, epsilon) {
+    return { weight: this.values(`${name}.weight`), bias: this.values(`${name}.bias`), epsilon };
   }
 }
 
@@ -45,21 +41,19 @@ class SentenceEncoder {
     + "\u{20000}-\u{2A6DF}\u{2A700}-\u{2B81F}\u{2B920}-\u{2CEAF}\u{2F800}-\u{2FA1F}])", "gu");
 
   constructor(weights, vocabulary) {
+    const matrix = (name) => weights.matrix(name), norm = (name) => weights.norm(name, 1e-12);
     this.ids = new Map(vocabulary.map((piece, id) => [piece, id]));
-    this.words = weights.matrix("embeddings.word_embeddings");
-    this.positions = weights.matrix("embeddings.position_embeddings");
-    this.norm = weights.norm("embeddings.LayerNorm");
-    this.layers = [];
-    for (let i = 0; `encoder.layer.${i}.output.dense.weight` in weights.header; i++) {
-      const part = (name) => weights.matrix(`encoder.layer.${i}.${name}`);
-      const norm = (name) => weights.norm(`encoder.layer.${i}.${name}.LayerNorm`);
-      this.layers.push({
-        query: part("attention.self.query"), key: part("attention.self.key"),
-        value: part("attention.self.value"), attentionOut: part("attention.output.dense"),
-        attentionNorm: norm("attention.output"), intermediate: part("intermediate.dense"),
-        out: part("output.dense"), norm: norm("output"),
-      });
-    }
+    this.words = matrix("embeddings.word_embeddings");
+    this.positions = matrix("embeddings.position_embeddings");
+    this.norm = norm("embeddings.LayerNorm");
+    this.layers = Array.from({ length: 6 }, (_, i) => `encoder.layer.${i}`).map((layer) => ({
+      query: matrix(`${layer}.attention.self.query`), key: matrix(`${layer}.attention.self.key`),
+      value: matrix(`${layer}.attention.self.value`),
+      mix: matrix(`${layer}.attention.output.dense`),
+      mixNorm: norm(`${layer}.attention.output.LayerNorm`),
+      intermediate: matrix(`${layer}.intermediate.dense`),
+      out: matrix(`${layer}.output.dense`), outNorm: norm(`${layer}.output.LayerNorm`),
+    }));
   }
 
   tokens(text) {
@@ -88,75 +82,57 @@ class SentenceEncoder {
   }
 
   tokenStates(tokens) {
-    const width = this.words.ins;
-    const { words, positions } = this;
-    const word = new Float32Array(width), position = new Float32Array(width);
+    const { words, positions } = this, width = words.ins;
     let x = new Float32Array(tokens.length * width);
     tokens.forEach((token, t) => {
-      unpack(words.weight, words.scale, this.ids.get(token) * width, word);
-      unpack(positions.weight, positions.scale, t * width, position);
-      x.set(add(word, position), t * width);
+      x.set(add(row(words, this.ids.get(token)), row(positions, t)), t * width);
     });
-    x = layerNorm(x, this.norm, 1e-12);
+    x = layerNorm(x, this.norm);
     for (const layer of this.layers) {
       const [q, k, v] = [layer.query, layer.key, layer.value].map((part) => linear(x, part));
-      const mixed = linear(attend(q, k, v, width, 12, false), layer.attentionOut);
-      x = layerNorm(add(x, mixed), layer.attentionNorm, 1e-12);
+      x = layerNorm(add(x, linear(attend(q, k, v, width, 12), layer.mix)), layer.mixNorm);
       const inside = gelu(linear(x, layer.intermediate));
-      x = layerNorm(add(x, linear(inside, layer.out)), layer.norm, 1e-12);
+      x = layerNorm(add(x, linear(inside, layer.out)), layer.outNorm);
     }
     return x;
   }
 }
 
-// Pre-norm transformer with rotary positions and a cache of keys and values.
+// Pre-norm transformer of one block, with rotary positions and a cache of keys and values.
 class Decoder {
   constructor(weights, name, heads = 6) {
-    this.prefixProjection = weights.matrix(`${name}.prefix_projection`);
-    this.norm = weights.norm(`${name}.norm`);
-    this.width = this.prefixProjection.outs;
+    const matrix = (part) => weights.matrix(`${name}.${part}`);
+    const norm = (part) => weights.norm(`${name}.${part}`, 1e-5);
     this.heads = heads;
-    this.blocks = [];
-    for (let i = 0; `${name}.blocks.${i}.qkv.weight` in weights.header; i++) {
-      const block = `${name}.blocks.${i}`;
-      this.blocks.push({
-        attentionNorm: weights.norm(`${block}.attention_norm`),
-        qkv: weights.matrix(`${block}.qkv`), out: weights.matrix(`${block}.out`),
-        mlpNorm: weights.norm(`${block}.mlp.0`),
-        mlpIn: weights.matrix(`${block}.mlp.1`), mlpOut: weights.matrix(`${block}.mlp.3`),
-      });
-    }
+    this.prefixProjection = matrix("prefix_projection");
+    this.width = this.prefixProjection.outs;
+    this.attentionNorm = norm("blocks.0.attention_norm");
+    this.qkv = thirds(matrix("blocks.0.qkv"));
+    this.out = matrix("blocks.0.out");
+    this.mlpNorm = norm("blocks.0.mlp.0");
+    this.mlpIn = matrix("blocks.0.mlp.1");
+    this.mlpOut = matrix("blocks.0.mlp.3");
+    this.norm = norm("norm");
   }
 
-  // Runs new positions behind the cached ones → hidden state of the last (width,), cache.
-  forward(embeds, cache = []) {
-    const { width } = this;
-    let x = embeds;
-    const grown = this.blocks.map((block, i) => {
-      const last = i + 1 === this.blocks.length ? width : x.length; // what is asked for
-      const start = cache[i] ? cache[i].k.length / width : 0;
-      const qkv = linear(layerNorm(x, block.attentionNorm, 1e-5), block.qkv);
-      const part = (n) => Float32Array.from({ length: x.length }, (_, at) =>
-        qkv[Math.floor(at / width) * 3 * width + n * width + (at % width)]);
-      const q = this.rotate(part(0), start), k = this.rotate(part(1), start), v = part(2);
-      const keys = cache[i] ? joined(cache[i].k, k) : k;
-      const values = cache[i] ? joined(cache[i].v, v) : v;
-      x = x.subarray(x.length - last);
-      const mixed = attend(q.subarray(q.length - last), keys, values, width, this.heads, true);
-      x = add(x, linear(mixed, block.out));
-      const inside = gelu(linear(layerNorm(x, block.mlpNorm, 1e-5), block.mlpIn));
-      x = add(x, linear(inside, block.mlpOut));
-      return { k: keys, v: values };
-    });
-    return [layerNorm(x.subarray(x.length - width), this.norm, 1e-5), grown];
+  // Reads new positions behind the cached ones → hidden state of the last (width,), cache.
+  forward(embeds, cache = { k: new Float32Array(0), v: new Float32Array(0) }) {
+    const { width, heads } = this, start = cache.k.length / width;
+    const read = layerNorm(embeds, this.attentionNorm), last = embeds.length - width;
+    const [q, k, v] = [read.subarray(last), read, read].map((x, i) => linear(x, this.qkv[i]));
+    const grown = { k: joined(cache.k, this.rotate(k, start)), v: joined(cache.v, v) };
+    const turned = this.rotate(q, start + last / width);
+    const mixed = attend(turned, grown.k, grown.v, width, heads);
+    let x = add(embeds.subarray(last), linear(mixed, this.out));
+    x = add(x, linear(gelu(linear(layerNorm(x, this.mlpNorm), this.mlpIn)), this.mlpOut));
+    return [layerNorm(x, this.norm), grown];
   }
 
   // Turns the pairs (x[i], x[i + half]) of every head by angles that grow with the position.
   rotate(x, start) {
-    const { width } = this, size = width / this.heads, half = size / 2;
-    const y = new Float32Array(x.length);
+    const size = this.width / this.heads, half = size / 2, y = new Float32Array(x.length);
     for (let at = 0; at < x.length; at += size) {
-      const position = start + Math.floor(at / width);
+      const position = start + Math.floor(at / this.width);
       for (let i = 0; i < half; i++) {
         const angle = position * 10000 ** (-2 * i / size), a = x[at + i], b = x[at + half + i];
         y[at + i] = a * Math.cos(angle) - b * Math.sin(angle);
@@ -171,8 +147,8 @@ class Decoder {
 class Pointer {
   constructor(weights, name) {
     this.wanted = weights.matrix(`${name}.wanted`);
-    [this.coverage] = weights.values(`${name}.coverage`);
-    [this.weight] = weights.values(`${name}.weight`);
+    [[this.coverage], [this.weight]] =
+      ["coverage", "weight"].map((one) => weights.values(`${name}.${one}`));
   }
 
   forward(hidden, states, seen) {
@@ -189,33 +165,28 @@ class AMER {
     this.backbone = new Decoder(weights, `${name}.backbone`);
     this.pointer = new Pointer(weights, `${name}.pointer`);
     this.outputProjection = weights.matrix(`${name}.output_projection`);
-    if (`${name}.input_projection.weight` in weights.header) {
-      this.inputProjection = weights.matrix(`${name}.input_projection`);
-    }
+    this.inputProjection = weights.matrix(`${name}.input_projection`);
   }
 
   // Emits m vectors, each read back before the next → [{ vector (dim,), attention (L,) }, …].
   generate(states, m) {
-    const emitted = [];
-    let embeds = linear(states, this.backbone.prefixProjection);
-    let seen = new Float64Array(states.length / this.backbone.prefixProjection.ins);
-    let hidden, cache;
-    for (let step = 0; step < m; step++) {
-      [hidden, cache] = this.backbone.forward(embeds, cache);
+    const emitted = [], { prefixProjection } = this.backbone;
+    let seen = new Float64Array(states.length / prefixProjection.ins);
+    let [hidden, cache] = this.backbone.forward(linear(states, prefixProjection));
+    for (;;) {
       const [place, attention] = this.pointer.forward(hidden, states, seen);
       const vector = normalise(add(linear(hidden, this.outputProjection), place));
       emitted.push({ vector, attention });
+      if (emitted.length === m) return emitted;
       seen = add(seen, attention);
-      if (step + 1 < m) embeds = linear(vector, this.inputProjection);
+      [hidden, cache] = this.backbone.forward(linear(vector, this.inputProjection), cache);
     }
-    return emitted;
   }
 }
 
 // For each vector all documents by inner product, best first: { rows (N,), scores (N,) }.
 function search(documents, vectors) {
-  const N = documents.outs;
-  const products = linear(vectors.reduce(joined), documents);
+  const N = documents.outs, products = linear(vectors.reduce(joined), documents);
   return vectors.map((_, j) => {
     const own = products.subarray(j * N, (j + 1) * N);
     const rows = Int32Array.from(own.keys()).sort((a, b) => own[b] - own[a]);
@@ -223,56 +194,38 @@ function search(documents, vectors) {
   });
 }
 
-// --- the worker ---
-
-let loaded = null;
-
+let model = null; // of the worker
 async function load(folder) {
-  const [file, about] = await Promise.all([
-    fetched(`${folder}weights.safetensors`),
-    fetched(`${folder}corpus.json`).then((answer) => answer.json()),
-  ]);
-  const size = Number(file.headers.get("Content-Length"));
-  const chunks = [];
-  let had = 0;
-  for (const reader = file.body.getReader(); ;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    chunks.push(value);
-    had += value.length;
-    postMessage({ progress: had / size });
+  const fetched = async (name) => {
+    const answer = await fetch(folder + name, { cache: "no-cache" });
+    if (!answer.ok) throw new Error(`${answer.url}: ${answer.status}`);
+    return answer;
+  };
+  const { texts, vocabulary } = await (await fetched("corpus.json")).json();
+  const file = await fetched("weights.safetensors");
+  const chunks = [], reader = file.body.getReader();
+  for (let had = 0, part; !(part = await reader.read()).done; chunks.push(part.value)) {
+    had += part.value.length;
+    postMessage({ progress: had / Number(file.headers.get("Content-Length")) });
   }
   const weights = new Weights(await new Blob(chunks).arrayBuffer());
-  loaded = {
-    encoder: new SentenceEncoder(weights, about.vocabulary),
-    amer: new AMER(weights, "amer"),
-    single: new AMER(weights, "single"),
-    documents: weights.matrix("documents", "documents"),
+  model = {
+    encoder: new SentenceEncoder(weights, vocabulary), documents: weights.matrix("documents"),
+    amer: new AMER(weights, "amer"), single: new AMER(weights, "single"),
   };
-  const { texts, map, temperature } = about;
-  postMessage({ texts, map, temperature });
-}
-
-async function fetched(address) {
-  const answer = await fetch(address, { cache: "no-cache" });
-  if (!answer.ok) throw new Error(`${address}: ${answer.status}`);
-  return answer;
+  postMessage({ texts });
 }
 
 function answer(query, m) {
-  const { encoder, amer, single, documents } = loaded;
   const start = performance.now();
-  const tokens = encoder.tokens(query);
-  const states = encoder.tokenStates(tokens);
+  const tokens = model.encoder.tokens(query), states = model.encoder.tokenStates(tokens);
   const average = normalise(mean(new Float32Array(tokens.length).fill(1), states));
-  const emitted = [
-    ...amer.generate(states, m), ...single.generate(states, 1), { vector: average },
-  ];
-  const lists = search(documents, emitted.map(({ vector }) => vector));
+  const emitted =
+    [...model.amer.generate(states, m), ...model.single.generate(states, 1), { vector: average }];
+  const lists = search(model.documents, emitted.map(({ vector }) => vector));
   const found = emitted.map((one, j) => ({ ...one, ...lists[j] }));
-  const milliseconds = performance.now() - start;
-  const [one, whole] = found.splice(m);
-  return { query, tokens, vectors: found, single: one, whole, milliseconds };
+  const milliseconds = performance.now() - start, [single, whole] = found.splice(m);
+  return { query, tokens, vectors: found, single, whole, milliseconds };
 }
 
 onmessage = async ({ data }) => {

@@ -1,4 +1,4 @@
-"""A small Sphinx extension: ``{badges}``, ``{drawing}``, ``{modules}``, and a page's duties.
+"""A small Sphinx extension: ``{badges}``, two kinds of figures, ``{modules}``, and a page's duties.
 
 That is a description, a word on a chapter that was not computed, a page for addresses that lead
 nowhere and, where ``html: baseurl`` in ``_config.yml`` says where the book is published, a sitemap.
@@ -74,19 +74,40 @@ class Drawing(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return a figure, numbered as any other."""
-        path = Path(self.env.srcdir) / "_assets" / f"{self.arguments[0]}.svg"
-        if not path.exists():
-            raise self.error(f"drawing: there is no {path}")
         if not self.content:
-            raise self.error(f"drawing {self.arguments[0]}: say in a caption what to see")
-        self.env.note_dependency(str(path))
-        figure = nodes.figure(classes=["drawing", *(["autoplay"] * ("autoplay" in self.options))])
-        figure += nodes.raw("", path.read_text(encoding="utf-8"), format="html")
+            raise self.error(
+                f"{' '.join([self.name, *self.arguments])}: say in a caption what to see"
+            )
+        figure = nodes.figure(classes=[self.name, *(["autoplay"] * ("autoplay" in self.options))])
+        figure += nodes.raw("", self.picture(), format="html")
         text, messages = self.parse_inline(" ".join(self.content))
         figure += nodes.caption("", "", *text)
         self.set_source_info(figure)
         self.add_name(figure)
         return [figure, *messages]
+
+    def picture(self) -> str:
+        """The HTML of the picture."""
+        path = Path(self.env.srcdir) / "_assets" / f"{self.arguments[0]}.svg"
+        if not path.exists():
+            raise self.error(f"drawing: there is no {path}")
+        self.env.note_dependency(str(path))
+        return path.read_text(encoding="utf-8")
+
+
+class Playground(Drawing):
+    """``{playground}``: AMER's answers to a few queries, drawn by ``playground.js``.
+
+    With ``:typed:`` it is larger, and the reader may load the model and type queries.
+    """
+
+    required_arguments = 0
+    option_spec: ClassVar[dict[str, Any]] = Drawing.option_spec | {"typed": directives.flag}
+
+    def picture(self) -> str:
+        """A place for the script."""
+        settings = "data-k=10 data-typed" if "typed" in self.options else "data-k=5"
+        return f"<div id=playground {settings}><noscript>It needs JavaScript.</noscript></div>"
 
 
 class Modules(SphinxDirective):
@@ -110,10 +131,10 @@ def _finish_page(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
 ) -> None:
     body = context.get("body") or ""
-    if 'id="playground"' in body:
+    if "id=playground" in body:
         app.add_css_file("playground.css")
-        for script in ("merge.js", "playground.js"):
-            app.add_js_file(script, loading_method="defer")
+        for script in ("playground/examples.js", "playground.js"):
+            app.add_js_file(script, priority=900, loading_method="defer")  # after stepper.js
     ran = NbMetadataCollector.get_exec_data(app.env, pagename)
     if ran and not ran["succeeded"]:
         said = re.sub(r"\x1b\[[\d;]*m", "", ran["traceback"]).split("\n")
@@ -170,6 +191,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("badges", Badges)
     app.add_directive("drawing", Drawing)
     app.add_directive("modules", Modules)
+    app.add_directive("playground", Playground)
     app.connect("html-page-context", _finish_page)
     app.connect("html-collect-pages", _lost_page)
     app.connect("build-finished", _write_sitemap)

@@ -1,8 +1,9 @@
 """What the playground reads, written before the book: ``python -m book._tools.playground``.
 
-Six vectors and one are trained as in chapter 11 (`amer_book.live`); encoder, both decoders and the
-documents then become int8, with a scale per row or, in the encoder, per stretch of one. All of it
-is kept in ``_build/playground`` until something that made it changes.
+Six vectors and one, trained as in chapter 11 (`amer_book.live`), answer a few queries for the home
+page. For the queries of a reader, encoder, both decoders and the documents become int8, with a
+scale per row or, in the encoder, per stretch of one. All of it is kept in ``_build/playground``
+until something that made it changes.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import shutil
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from amer_book import live
@@ -20,7 +22,7 @@ from amer_book.worlds import intents
 from amer_book.worlds.wordnet_files import fetch
 from safetensors.numpy import load_file, save
 
-from amer_lite import AMER, SentenceEncoder
+from amer_lite import AMER, FaissIndex, SentenceEncoder
 from amer_lite.datasets.types import Dataset
 from book._tools.build import BUILD, digest, package_folder
 from book._tools.repository import BOOK, ROOT
@@ -30,6 +32,9 @@ STRETCH = 32  # weights of the encoder that share a scale; with one a row, round
 FOLDER = BUILD / "playground"
 MODELS = {"amer": M, "single": 1}  # name to number of vectors
 WEIGHTS, CORPUS = "playground/weights.safetensors", "playground/corpus.json"
+EXAMPLES = "playground/examples.js"  # a script: pages opened as files may read no data
+OWN = "a violin, the moon and a tax"  # beside queries of the test, one as readers type them
+DEPTH = 100  # documents a vector that are merged (playground.js)
 MADE_OF = [
     *(ROOT / "amer_lite" / part for part in ("model", "training", "encoders")),
     *(ROOT / BOOK / "amer_book" / f"{part}.py" for part in ("climb", "live", "searches")),
@@ -58,19 +63,74 @@ def main() -> int:
         live.tuned(world, m)[0].save(FOLDER / name)
     parts = list(data.corpus.values()), common_nouns(data)
     documents = embed(encoder, *parts)
-    (FOLDER / "static" / "playground").mkdir(parents=True)
-    (FOLDER / "static" / WEIGHTS).write_bytes(save(weights(documents)))
-    about = {
-        "texts": [*parts[0], *parts[1]],
-        "map": project(documents).tolist(),
-        "vocabulary": vocabulary(),
-        "temperature": live.TEMPERATURE,
-    }
-    said = json.dumps(about, ensure_ascii=False, separators=(",", ":"))
-    (FOLDER / "static" / CORPUS).write_text(said, encoding="utf-8")
+    write(encoder, data, [*parts[0], *parts[1]], documents)
     stamp.write_text(key)
     print(f"== the playground's models are written ({time.time() - started:.0f} s)")
     return 0
+
+
+def write(encoder: SentenceEncoder, data: Dataset, texts: list[str], documents: np.ndarray) -> None:
+    """Write the three files that pages load; ``texts`` of the ``documents`` (N, 384)."""
+    (FOLDER / "static" / "playground").mkdir(parents=True, exist_ok=True)
+    numbers = save(weights(documents))
+    (FOLDER / "static" / WEIGHTS).write_bytes(numbers)
+    corpus = said({"texts": texts, "vocabulary": vocabulary()})
+    (FOLDER / "static" / CORPUS).write_text(corpus, encoding="utf-8")
+    answers = answer(encoder, data, documents)
+    lists = (one for given in answers for one in listed(given))
+    about = {
+        "megabytes": round((len(numbers) + len(corpus)) / 1e6),
+        "temperature": live.TEMPERATURE,
+        "map": project(documents).tolist(),
+        "texts": {row: texts[row] for one in lists for row in one["rows"]},
+        "answers": answers,
+    }
+    script = f"window.examples = {said(about)};\n"
+    (FOLDER / "static" / EXAMPLES).write_text(script, encoding="utf-8")
+
+
+def answer(encoder: SentenceEncoder, data: Dataset, documents: np.ndarray) -> list[dict[str, Any]]:
+    """The library's answers to a few queries, in the form of the page's own (amer.js).
+
+    Of each size the query of the test with the fewest pieces of words, that is, the most ordinary;
+    its ``golds`` are known. Whether it is answered well is not asked.
+    """
+    index = FaissIndex(encoder.dim)
+    index.add(documents, [*data.corpus, *map(str, range(len(documents) - len(data.corpus)))])
+    tokens = {example: encoder.tokens(example.query) for example in data.splits["test"]}
+    ordinary = sorted(tokens, key=lambda one: sum(piece[:2] == "##" for piece in tokens[one]))
+    chosen = {len(one.gold_ids): one for one in reversed(ordinary)}
+    asked = [chosen[size] for size in sorted(chosen)]
+    queries = [*(one.query for one in asked), OWN]
+    golds = [index.rows(one.gold_ids).tolist() for one in asked]
+    prefix = encoder.token_states(queries, progress=False)
+    models = {name: AMER.load(FOLDER / name).eval() for name in MODELS}
+    vectors = [models[name].generate(prefix, m).numpy() for name, m in MODELS.items()]
+    looks = models["amer"].attention(prefix, M).numpy()
+    whole = encoder.embed(queries, progress=False)[:, None]
+    answers = []
+    for i, found in enumerate(np.concatenate([*vectors, whole], 1)):
+        hits, read = index.search(found, DEPTH), encoder.tokens(queries[i])
+        lists = [
+            {"rows": rows.tolist(), "scores": scores.round(4).tolist()}
+            for scores, rows in zip(*hits, strict=True)
+        ]
+        where = looks[i, :, : len(read)].round(3).tolist()
+        emitted = [{"attention": at, **one} for at, one in zip(where, lists, strict=False)]
+        known = {"golds": golds[i]} if i < len(golds) else {}
+        one = {"query": queries[i], "tokens": read, "vectors": emitted}
+        answers.append({**one, **known, "single": lists[M], "whole": lists[M + 1]})
+    return answers
+
+
+def listed(given: dict[str, Any]) -> list[dict[str, Any]]:
+    """All lists of an answer, and what was wanted."""
+    return [*given["vectors"], given["single"], given["whole"], {"rows": given.get("golds", [])}]
+
+
+def said(value: Any) -> str:
+    """JSON without blanks."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def common_nouns(data: Dataset) -> list[str]:
@@ -109,15 +169,13 @@ def weights(documents: np.ndarray) -> Arrays:
     }
     position = "embeddings.position_embeddings.weight"
     own[position] = own[position][:LONGEST] + encoder["embeddings.token_type_embeddings.weight"][0]
-    rest: Arrays = {"documents": documents}
+    rest: Arrays = {"documents.weight": documents}
     for name in MODELS:
         saved = AMER.load(FOLDER / name).state_dict()
         model = {part: value.numpy() for part, value in saved.items()}
         del model["pointer.basis"]  # the unit matrix
         query, key = model.pop("pointer.query.weight"), model.pop("pointer.key.weight")
         model["pointer.wanted.weight"] = key.T @ query  # only their product is used
-        if name == "single":
-            del model["input_projection.weight"]  # nothing is fed back
         rest |= {f"{name}.{part}": value for part, value in model.items()}
     return quantise(own, STRETCH) | quantise(rest)
 

@@ -31,7 +31,8 @@ BLOCK = re.compile(
 HEADER = re.compile(r"---[ ]*\n(.*?)^---[ ]*$", re.MULTILINE | re.DOTALL)
 OPTION = re.compile(r"\s*:(?P<key>[\w-]+):[ ]*(?P<value>[^\n]*?)[ ]*(?:\n|\Z)")
 # Directives that Sphinx numbers, with the word that stands before the number.
-NUMBERED = {"figure": "Figure", "drawing": "Figure", "table": "Table", "exercise": "Exercise"}
+NUMBERED = dict.fromkeys(("figure", "drawing", "playground"), "Figure")
+NUMBERED |= {"table": "Table", "exercise": "Exercise"}
 
 
 @dataclass(frozen=True)
