@@ -22,6 +22,7 @@ __all__ = [
     "Cap",
     "Gathering",
     "Mark",
+    "Priced",
     "ScorePlane",
     "Turn",
     "around",
