@@ -70,8 +70,8 @@ def quality_and_cost(
                 state.append({"x": [mark.costs[place] for mark in marks],
                               "y": [mark.quality for mark in marks],
                               "text": [plain(mark.name) for mark in marks]})  # fmt: skip
-    for trace, state in zip(fig.data, states[0], strict=True):
-        trace.update(state)
+    for trace, first in zip(fig.data, states[0], strict=True):
+        trace.update(first)
     fig.update_xaxes(title=plain(next(iter(budgets.values()))), type="log", nticks=8)
     fig.update_yaxes(title=plain(y_title), zeroline=True)
     fig.update_layout(showlegend=True)
