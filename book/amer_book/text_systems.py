@@ -39,7 +39,9 @@ def lexical(bench: Bench) -> System:
         return made
 
     def end(tokens: list[list[str]], choice: tuple[float, float]) -> Rows:
-        return budget.top(np.stack([index(*choice).get_scores(own) for own in tokens]), K)
+        none = np.zeros(len(corpus), np.float32)  # of a query of stop words
+        found = [index(*choice).get_scores(own) if own else none for own in tokens]
+        return budget.top(np.stack(found), K)
 
     size = 8 * float(np.mean([len(set(own)) for own in corpus]))
     return System("BM25", words, end, size, OKAPI)
