@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from amer_book import budget
 from amer_book.budget import LateInteraction, Point
+from amer_book.rewriting import listed
 from amer_book.runs import budget as run
 
 
@@ -99,6 +100,12 @@ def test_sub_queries_are_lines_without_bullets():
     assert budget.sub_queries("2 kings") == ["2 kings"]
     with pytest.raises(ValueError, match="holds no sub-query; search with the query itself"):
         budget.sub_queries("\n- \n—")
+
+
+def test_where_the_language_model_writes_nothing_the_query_is_alone():
+    answers = {"bees and honey": "bees; honey", "mead": "", "wax": "wax"}
+    lists = listed(lambda queries: [answers[query] for query in queries])
+    assert lists(list(answers)) == [["bees", "honey"], [], []]
 
 
 def test_a_world_that_was_not_walked_stops_the_run():
