@@ -6,7 +6,7 @@ Each is a `System` over a `Bench` of `amer_book.systems`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import bm25s
@@ -51,7 +51,7 @@ def fused(bench: Bench, read: Read, lexical: System, okapi: tuple[float, float])
     """One vector's list and BM25's by RRF."""
 
     def begin(texts: list[str]) -> Rows:
-        dense = bench.world.index.search(read(texts)[0][:, 0], min(K, len(bench.world.ids))).rows
+        dense = bench.world.index.search(first(read, texts), min(K, len(bench.world.ids))).rows
         return np.stack([dense, lexical.end(lexical.begin(texts), okapi)], 1)
 
     def end(lists: Rows, c: int) -> Rows:
@@ -79,6 +79,11 @@ def late(bench: Bench) -> System:
     return System("MaxSim", begin, lambda rows, _: rows, engine.bytes)
 
 
+def first(read: Read, texts: list[str]) -> Vectors:
+    """(Q, d): a reader's first vector of each text."""
+    return read(texts)[0][:, 0]
+
+
 def expanded(
     bench: Bench, readers: dict[str, Read], write: Callable[[list[str]], list[str]]
 ) -> System:
@@ -86,9 +91,7 @@ def expanded(
 
     def begin(texts: list[str]) -> dict[str, tuple[Vectors, Vectors]]:
         written = [text or own for text, own in zip(write(texts), texts, strict=True)]
-        return {
-            name: (read(texts)[0][:, 0], read(written)[0][:, 0]) for name, read in readers.items()
-        }
+        return {name: (first(read, texts), first(read, written)) for name, read in readers.items()}
 
     def end(state: dict[str, tuple[Vectors, Vectors]], choice: tuple[str, float]) -> Rows:
         vectors, written = state[choice[0]]
@@ -108,7 +111,7 @@ def decomposed(
         parts = [[own, *some] for own, some in zip(texts, write(texts), strict=True)]
         state = {}
         for name, read in readers.items():
-            vectors, weights = rivals.embedded(parts, lambda some, r=read: r(some)[0][:, 0])
+            vectors, weights = rivals.embedded(parts, partial(first, read))
             hits = search_sets(bench.world.index, vectors, min(K, len(bench.world.ids)))
             state[name] = hits, weights
         return state
@@ -118,11 +121,11 @@ def decomposed(
         (scores, rows), weights = state[name]
         if rule == "round_robin":
             return merging.round_robin(rows, K).rows
-        first = np.arange(weights.shape[1]) == 0
-        others = np.where(first, 0, weights)
+        own = np.arange(weights.shape[1]) == 0
+        others = np.where(own, 0, weights)
         total = others.sum(1, keepdims=True)
-        others = np.divide(others, total, out=np.where(first, 1.0, 0 * others), where=total > 0)
-        return merging.mixture(scores, rows, K, tau, share * first + (1 - share) * others).rows
+        others = np.divide(others, total, out=np.where(own, 1.0, 0 * others), where=total > 0)
+        return merging.mixture(scores, rows, K, tau, share * own + (1 - share) * others).rows
 
     def searches(state: dict[str, Any], choice: Any) -> float:
         return float((next(iter(state.values()))[1] > 0).sum(1).mean())
