@@ -5,6 +5,7 @@ it sets on the figure that it gets, by plotly's own ``update_xaxes`` and ``updat
 """
 
 from amer_book.figures.around import Mark, around
+from amer_book.figures.budget import Priced, quality_and_cost
 from amer_book.figures.cost import bill, estimate, tradeoff
 from amer_book.figures.emitting import cache_work, pointing, who_finds_what
 from amer_book.figures.gathering import Gathering, gathering
@@ -21,6 +22,7 @@ __all__ = [
     "Cap",
     "Gathering",
     "Mark",
+    "Priced",
     "ScorePlane",
     "Turn",
     "around",
@@ -39,6 +41,7 @@ __all__ = [
     "phase_diagram",
     "pointing",
     "predictions",
+    "quality_and_cost",
     "score_planes",
     "seed_dots",
     "show",

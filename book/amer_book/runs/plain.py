@@ -19,6 +19,7 @@ from amer_book.climb import climb
 from amer_book.records import Ledger, Record, as_bits, select
 from amer_book.runs import percent
 from amer_book.runs.settings import World
+from amer_lite import SentenceEncoder
 from amer_lite.datasets.types import Run
 from amer_lite.evaluation import diagnosis, geometry, metrics, rivals
 from amer_lite.evaluation.rivals import Belief, Neighbours
@@ -120,19 +121,21 @@ class Plain:
 
     @cache  # noqa: B019 - lives as long as its world
     def _lists(self, part: str, rule: str) -> tuple[Hits, np.ndarray]:
-        vectors, weights = self._parts(part, rule)
+        vectors, weights = self.parts(self.texts[part], rule, self.world.encoder)
         return search_sets(self.world.index, vectors, max(CUTS)), weights
 
-    def _parts(self, part: str, rule: str) -> tuple[np.ndarray, np.ndarray]:
+    def parts(
+        self, texts: list[str], rule: str, encoder: SentenceEncoder
+    ) -> tuple[np.ndarray, np.ndarray]:
         """A vector a part, (Q, m, d), padded with copies of the first that weigh nothing."""
         basis = self.world.basis.numpy()
         if rule == "tokens":
-            states, mask = (x.numpy() for x in self.world.queries[part])
+            states, mask = (x.numpy() for x in encoder.token_states(texts))
             sets = [row[real] @ basis.T for row, real in zip(states, mask, strict=True)]
             return rivals.padded(sets)
         cut = rivals.clauses if rule == "clauses" else self._telling
-        parts = [cut(text) for text in self.texts[part]]
-        return rivals.embedded(parts, lambda texts: self.world.encoder.embed(texts) @ basis.T)
+        parts = [cut(text) for text in texts]
+        return rivals.embedded(parts, lambda some: encoder.embed(some) @ basis.T)
 
     def _telling(self, query: str) -> list[str]:
         return rivals.telling_words(query, self.common)

@@ -103,6 +103,7 @@ class World:
         for earlier in range(draw):
             data = _unseen(data, setting.load(folder, earlier))
         self.encoder = encoder = SentenceEncoder()
+        self.corpus = data.corpus
         self.ids = list(data.corpus)
         documents = torch.from_numpy(encoder.embed([data.corpus[doc] for doc in self.ids]))
         self.basis = torch.eye(encoder.dim)
