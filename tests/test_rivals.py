@@ -82,6 +82,9 @@ def test_beliefs_mix_and_rank() -> None:
     assert list(mixed.rankings["q"]) == ["b", "d", "c", "a"]
 
 
+UNFINISHED = {("intents-384", "single")}  # more steps still helped, as chapter 11 says
+
+
 def test_no_recorded_choice_lies_at_an_end_of_its_ladder() -> None:
     """Of every model that has looked at test, all points beside its choice were measured."""
     found = [record for record in records.read("fair") if "steps" in record]
@@ -101,7 +104,8 @@ def test_no_recorded_choice_lies_at_an_end_of_its_ladder() -> None:
             fair.Point(*(record[field] for field in fair.Point._fields))
             for record in records.select(found, experiment=world, model=model, seed=0)
         }
-        assert {*beside(point, fair.LADDERS)} <= tried, (world, model)
+        finished = {*beside(point, fair.LADDERS)} <= tried
+        assert finished != ((world, model) in UNFINISHED), (world, model)
 
 
 def test_augmentation_asks_every_query_twice_and_never_for_nothing() -> None:
