@@ -81,7 +81,7 @@ WORLDS: Mapping[str, Setting] = {
     "one-sense": Setting("wordnet-one-sense", _one_sense),  # a single answer
     "seal-tools-single": Setting("seal-tools-single", _seal_tools(True)),
 }
-USUAL = ("intents-384", "words", "one-sense", "tags", "tags-64", "tags-32")  # with a test on record
+USUAL = ("intents-384", "words", "tags", "tags-32")  # with a test on record
 
 
 class World:
