@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -69,7 +70,7 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / "book" / f"{name}.ipynb").write_text("{}")
     config = build.read_config()
     config["html"]["baseurl"] = SITE
-    with pytest.MonkeyPatch.context() as patch:
+    with mock.patch.dict(os.environ), pytest.MonkeyPatch.context() as patch:
         patch.setattr(build, "ROOT", root)
         patch.setattr(build, "BUILD", root / "_build")
         patch.setattr(build, "HTML", root / "_build" / "html")

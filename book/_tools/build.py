@@ -5,6 +5,7 @@ Jupyter Book 1 does the work. This script prepares what it cannot know and check
 * the browser assets (plotly.js, MathJax) are copied from installed wheels, so no page needs a CDN;
 * executed outputs are cached under a key made from the library, the data and the pinned versions,
   because Jupyter Book itself notices only a change in a chapter's own cells;
+* chapters are executed side by side, which Jupyter Book would do one after another;
 * the kernel is this interpreter, with this checkout on its path and no network for models;
 * the repository's address, when there is one, becomes the Colab and source buttons.
 
@@ -21,6 +22,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ CACHES = BUILD / "executed"
 # MathJax as its wheel lays it out: the start file, then what it loads on demand.
 MATHJAX = ["tex-chtml.js", "input/tex/extensions", "output/chtml", "a11y", "sre", "ui"]
 GENERATED_PAGES = {"genindex", "search", "py-modindex", "404"}
+SIDE_BY_SIDE = min(4, os.cpu_count() or 1)  # a chapter computes on one core, in up to 3 GB
 
 
 def main() -> int:
@@ -51,6 +54,8 @@ def main() -> int:
     config.write_text(json.dumps(book_config(cache, assets, repository)))  # JSON is YAML
     print(f"Repository: {repository.url if repository else 'no address known, so no Colab links'}")
 
+    os.environ.update(kernel_environment())
+    execute(cache)
     code = _run_jupyter_book(config)
     if code:
         # Sphinx reports a page's warnings only when it reads the page: forget what it has read, or
@@ -135,8 +140,8 @@ def digest(places: list[Path]) -> str:
 
 
 def kernel_environment() -> dict[str, str]:
-    """Environment of Jupyter Book and so of every kernel that it starts."""
-    return os.environ | {
+    """What every kernel finds in its environment."""
+    return {
         "AMER_LITE_BOOK": "1",  # amer_book.figures.show writes static HTML
         "PYTHONPATH": os.pathsep.join(
             filter(None, [str(ROOT), str(ROOT / BOOK), os.environ.get("PYTHONPATH")])
@@ -151,9 +156,38 @@ def kernel_environment() -> dict[str, str]:
     }
 
 
+def execute(cache: Path) -> None:
+    """Run the chapters that the cache does not hold, a failing one up to where it fails.
+
+    What fails is not kept: Jupyter Book then runs it again, and reports it.
+    """
+    from jupyter_cache import get_cache  # type: ignore[import-untyped]
+    from jupyter_cache.executors import load_executor  # type: ignore[import-untyped]
+    from myst_nb.core.read import is_myst_markdown_notebook
+
+    profile = BUILD / "ipython" / "profile_default" / "ipython_kernel_config.py"
+    profile.parent.mkdir(parents=True, exist_ok=True)
+    profile.write_text("get_config().IPKernelApp.log_level = 40\n")  # no notes about the transport
+    project = get_cache(cache)
+    for page in sorted((ROOT / BOOK).glob("*.md")):
+        if is_myst_markdown_notebook(page.read_text(encoding="utf-8")):
+            project.add_nb_to_project(
+                str(page), read_data={"type": "plugin", "name": "myst_nb_md"}
+            )
+    executor = load_executor("local-serial", project)
+
+    def run(number: int) -> None:
+        executor.run_and_cache(filter_pks=[number], timeout=None)
+
+    pages = project.list_unexecuted()
+    print(f"Executing {len(pages)} chapters, {SIDE_BY_SIDE} at a time", flush=True)
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        list(pool.map(run, [page.pk for page in pages]))
+
+
 def print_times(cache: Path, started: float) -> None:
     """Print how long each chapter's cells ran, and whether now or in an earlier build."""
-    from jupyter_cache import get_cache  # type: ignore[import-untyped]
+    from jupyter_cache import get_cache
 
     latest: dict[str, tuple[float, float]] = {}
     for record in get_cache(cache).list_cache_records():
@@ -166,9 +200,6 @@ def print_times(cache: Path, started: float) -> None:
 
 
 def _run_jupyter_book(config: Path) -> int:
-    profile = BUILD / "ipython" / "profile_default" / "ipython_kernel_config.py"
-    profile.parent.mkdir(parents=True, exist_ok=True)
-    profile.write_text("get_config().IPKernelApp.log_level = 40\n")  # no notes about the transport
     command = [
         *(sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build"),
         *(str(ROOT / BOOK), "--path-output", str(ROOT), "--config", str(config)),
@@ -178,7 +209,6 @@ def _run_jupyter_book(config: Path) -> int:
     with subprocess.Popen(
         command,
         cwd=ROOT,
-        env=kernel_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
