@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from amer_book import budget
-from amer_book.budget import LateInteraction, Point
+from amer_book.budget import Point
 from amer_book.rewriting import listed
 from amer_book.runs import budget as run
 
@@ -52,24 +52,6 @@ def test_feedback_by_hand() -> None:
     assert budget.rocchio(query, found, 0.0) == pytest.approx(query)
     with pytest.raises(ValueError, match="must not be negative"):
         budget.rocchio(query, found, -1.0)
-
-
-def test_late_interaction_is_the_naive_sum() -> None:
-    random = np.random.default_rng(0)
-    lengths = np.array([3, 1, 4])
-    tokens, query = (random.standard_normal((n, 5)).astype(np.float32) for n in (8, 2))
-    cosine = (query @ tokens.T) / np.outer(*(np.linalg.norm(x, axis=1) for x in (query, tokens)))
-    expected = [sum(max(row[part]) for row in cosine) for part in (slice(3), [3], slice(4, 8))]
-    engine = LateInteraction(tokens, lengths)
-    assert engine.scores(query) == pytest.approx(expected, rel=1e-5)
-    assert engine.bytes == 8 * 5 * 4 / 3
-    with pytest.raises(ValueError, match="at least one token each"):
-        LateInteraction(tokens, np.array([8, 0]))
-
-
-def test_the_best_rows_are_sorted_and_end_where_nothing_speaks() -> None:
-    scores = np.array([[0, 2, 5, 2], [0, 0, 0, 1]], np.float32)
-    assert budget.top(scores, 3).tolist() == [[2, 1, 3], [3, -1, -1]]
 
 
 def test_the_frontier_is_what_nothing_beats() -> None:

@@ -82,6 +82,11 @@ def test_beliefs_mix_and_rank() -> None:
     assert list(mixed.rankings["q"]) == ["b", "d", "c", "a"]
 
 
+def test_the_best_rows_are_sorted_and_end_where_nothing_speaks() -> None:
+    scores = np.array([[0, 2, 5, 2], [0, 0, 0, 1]], np.float32)
+    assert rivals.top(scores, 3).tolist() == [[2, 1, 3], [3, -1, -1]]
+
+
 UNFINISHED = {("intents-384", "single")}  # more steps still helped, as chapter 11 says
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amer_lite.datasets.types import Example, Run
-from amer_lite.search.index import VectorIndex, Vectors
+from amer_lite.search.index import Rows, VectorIndex, Vectors
 
 Belief = NDArray[np.float32]
 COMMON = 0.01  # a word of more than this share of the training queries says nothing
@@ -106,11 +106,20 @@ def popularity(golds: Sequence[Sequence[int]], documents: int) -> Belief:
 
 
 def best(belief: Belief, index: VectorIndex, examples: Sequence[Example], k: int) -> Run:
-    """The k documents of highest belief, of equals the first; none of which nothing speaks."""
-    rankings, k = {}, min(k, belief.shape[1])
-    beliefs = np.broadcast_to(belief, (len(examples), belief.shape[1]))
-    for example, speaks in zip(examples, beliefs, strict=True):
-        rows = np.sort(np.argpartition(-speaks, k - 1)[:k])
-        rows = rows[np.argsort(-speaks[rows], kind="stable")]
-        rankings[example.id] = [index.ids[row] for row in rows if speaks[row] > 0]
-    return Run(rankings)
+    """The rankings of `top`; one belief may stand for all examples."""
+    rows = np.broadcast_to(found := top(np.atleast_2d(belief), k), (len(examples), found.shape[1]))
+    return Run(
+        {
+            example.id: [index.ids[row] for row in own if row >= 0]
+            for example, own in zip(examples, rows, strict=True)
+        }
+    )
+
+
+def top(belief: Belief, k: int) -> Rows:
+    """(Q, min(k, N)): rows of the highest belief, of equals the first; −1 where none is above 0."""
+    k = min(k, belief.shape[1])
+    rows = np.sort(np.argpartition(-belief, k - 1, axis=1)[:, :k], axis=1)
+    order = np.argsort(-np.take_along_axis(belief, rows, 1), axis=1, kind="stable")
+    rows = np.take_along_axis(rows, order, 1)
+    return np.where(np.take_along_axis(belief, rows, 1) > 0, rows, -1)

@@ -171,9 +171,7 @@ def execute(cache: Path) -> None:
     project = get_cache(cache)
     for page in sorted((ROOT / BOOK).glob("*.md")):
         if is_myst_markdown_notebook(page.read_text(encoding="utf-8")):
-            project.add_nb_to_project(
-                str(page), read_data={"type": "plugin", "name": "myst_nb_md"}
-            )
+            project.add_nb_to_project(str(page), read_data={"type": "plugin", "name": "myst_nb_md"})
     executor = load_executor("local-serial", project)
 
     def run(number: int) -> None:

@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from amer_lite.evaluation.rivals import Belief
 from amer_lite.search.index import Rows, Vectors
 
 
@@ -45,41 +43,6 @@ def rocchio(vectors: Vectors, found: Vectors, weight: float) -> Vectors:
         raise ValueError(f"rocchio: weight {weight!r} must not be negative")
     moved = vectors + weight * found.mean(1)
     return moved / np.linalg.norm(moved, axis=-1, keepdims=True)
-
-
-class LateInteraction:
-    """MaxSim (ColBERT, arXiv 2004.12832), exact: each token of a query scores by its nearest one.
-
-    Args:
-        tokens: (T, d), the token states of all documents end to end; normalised here.
-        lengths: (N,), how many each document has, none of them 0.
-    """
-
-    def __init__(self, tokens: Vectors, lengths: NDArray[np.int64]) -> None:
-        if not len(lengths) or lengths.min() < 1 or lengths.sum() != len(tokens):
-            said = f"{len(tokens)} tokens for {len(lengths)} documents of at least one token each"
-            raise ValueError(f"LateInteraction: {said}: lengths sum to {lengths.sum()}")
-        self.tokens = tokens / np.linalg.norm(tokens, axis=1, keepdims=True)
-        self._starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-
-    def scores(self, query: Vectors) -> Vectors:
-        """(N,): of a query's token states (l, d), the sum of its tokens' greatest cosines."""
-        query = query / np.linalg.norm(query, axis=1, keepdims=True)
-        return np.maximum.reduceat(query @ self.tokens.T, self._starts, axis=1).sum(0)
-
-    @property
-    def bytes(self) -> float:
-        """Of a document, on average."""
-        return self.tokens.nbytes / len(self._starts)
-
-
-def top(scores: Belief, k: int) -> Rows:
-    """The k columns of highest score per row, of equals the first; −1 where none is above 0."""
-    k = min(k, scores.shape[1])
-    rows = np.sort(np.argpartition(-scores, k - 1, axis=1)[:, :k], axis=1)
-    order = np.argsort(-np.take_along_axis(scores, rows, 1), axis=1, kind="stable")
-    rows = np.take_along_axis(rows, order, 1)
-    return np.where(np.take_along_axis(scores, rows, 1) > 0, rows, -1)
 
 
 def sub_queries(answer: str, most: int = 5) -> list[str]:

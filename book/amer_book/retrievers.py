@@ -6,6 +6,7 @@ are to it. Scores of different retrievers do not compare; ranks do (`gold_ranks`
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -72,7 +73,7 @@ class Dense:
         return self.vectors[rows] @ self.vectors[rows].T
 
 
-class _Sparse:
+class _Sparse(ABC):
     """Weighted words; the score is the inner product, two documents compare by the cosine.
 
     Documents that have no word in common with the query are not returned.
@@ -80,9 +81,9 @@ class _Sparse:
 
     weights: sparse.csr_array  # (N, vocabulary), of the documents
 
+    @abstractmethod
     def expand(self, queries: Sequence[str]) -> sparse.csr_array:
         """(Q, vocabulary) weights."""
-        raise NotImplementedError
 
     def scores(self, queries: Sequence[str]) -> Scores:
         found = (self.expand(queries) @ self.weights.T).toarray()
@@ -163,24 +164,25 @@ class LateInteraction:
 
     def __init__(self, encoder: SentenceEncoder, documents: Sequence[str]) -> None:
         self._encoder = encoder
-        self._documents = self._tokens(documents)
+        found = self._read(documents)
+        self.tokens = np.concatenate(found)  # (T, d), of all documents
+        self._starts = np.cumsum([0, *map(len, found[:-1])])
 
     def scores(self, queries: Sequence[str]) -> Scores:
-        everything = np.concatenate(self._documents)
-        starts = np.cumsum([0, *map(len, self._documents[:-1])])
         best = (
-            np.maximum.reduceat(query @ everything.T, starts, axis=1)
-            for query in self._tokens(queries)
+            np.maximum.reduceat(query @ self.tokens.T, self._starts, axis=1)
+            for query in self._read(queries)
         )
         return np.stack([tokens.mean(0) for tokens in best])
 
     def similarity(self, rows: Sequence[int]) -> Scores:
         """MaxSim, the mean of both directions."""
-        texts = [self._documents[row] for row in rows]
+        every = np.split(self.tokens, self._starts[1:])
+        texts = [every[row] for row in rows]
         one_way = np.array([[(a @ b.T).max(1).mean() for b in texts] for a in texts], np.float32)
         return np.asarray((one_way + one_way.T) / 2, np.float32)
 
-    def _tokens(self, texts: Sequence[str]) -> list[Scores]:
+    def _read(self, texts: Sequence[str]) -> list[Scores]:
         """Unit vectors of the tokens of each text."""
         found, texts = [], _several(texts)
         for start in range(0, len(texts), SHARD):  # padded together they would need much memory

@@ -16,7 +16,7 @@ import numpy as np
 
 from amer_book import beliefs, budget
 from amer_book.runs.plain import RULES, SPLITS, Plain, Split
-from amer_book.runs.settings import World
+from amer_book.runs.settings import World, principal
 from amer_lite import AMER, FaissIndex, SentenceEncoder
 from amer_lite.evaluation import rivals
 from amer_lite.evaluation.rivals import Belief, Neighbours
@@ -81,11 +81,8 @@ class Bench:
 
     @lru_cache  # noqa: B019 - lives as long as its world
     def directions(self, dim: int) -> Vectors:
-        """(dim, d): those of the documents' greatest second moment; the identity if dim is d."""
-        if dim == self.documents.shape[1]:
-            return np.eye(dim, dtype=np.float32)
-        _, directions = np.linalg.eigh(self.documents.T @ self.documents)
-        return directions[:, : -dim - 1 : -1].T
+        """(dim, d): see `principal`."""
+        return principal(self.world.documents, dim).numpy()
 
     @lru_cache  # noqa: B019
     def coded(self, factory: str, dim: int = 0) -> FaissIndex:
@@ -204,7 +201,7 @@ class Bench:
             return beliefs.as_belief(found, n), voted
 
         def end(state: tuple[Belief, Belief], share: float | None) -> Rows:
-            return budget.top(beliefs.mix(*state, share or 0.0), K)
+            return rivals.top(beliefs.mix(*state, share or 0.0), K)
 
         names = {0: "neighbours", 1: "one vector + neighbours"}
         return System(

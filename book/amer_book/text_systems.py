@@ -13,8 +13,10 @@ import bm25s
 import numpy as np
 
 from amer_book import budget
+from amer_book.retrievers import LateInteraction
 from amer_book.runs.plain import MERGES
 from amer_book.systems import WEIGHTS, Bench, K, Read, System
+from amer_lite import SentenceEncoder
 from amer_lite.evaluation import rivals
 from amer_lite.search import merge as merging
 from amer_lite.search.index import Hits, Rows, Vectors, search_sets
@@ -41,7 +43,7 @@ def lexical(bench: Bench) -> System:
     def end(tokens: list[list[str]], choice: tuple[float, float]) -> Rows:
         none = np.zeros(len(corpus), np.float32)  # of a query of stop words
         found = [index(*choice).get_scores(own) if own else none for own in tokens]
-        return budget.top(np.stack(found), K)
+        return rivals.top(np.stack(found), K)
 
     size = 8 * float(np.mean([len(set(own)) for own in corpus]))
     return System("BM25", words, end, size, OKAPI)
@@ -63,20 +65,13 @@ def fused(bench: Bench, read: Read, lexical: System, okapi: tuple[float, float])
 
 def late(bench: Bench) -> System:
     """MaxSim over MiniLM's states, exact."""
-    states, mask = (part.numpy() for part in bench.encoder.token_states(bench.texts))
-    engine = budget.LateInteraction(states[mask], mask.sum(1))
-    del states
+    engine = LateInteraction(SentenceEncoder(cache=False), bench.texts)
 
     def begin(texts: list[str]) -> Rows:
-        read, real = (part.numpy() for part in bench.encoder.token_states(texts))
-        # One query at a time: scores of all tokens are large.
-        tops = [
-            budget.top(engine.scores(own[there])[None], K)
-            for own, there in zip(read, real, strict=True)
-        ]
-        return np.concatenate(tops)
+        return rivals.top(engine.scores(texts), K)
 
-    return System("MaxSim", begin, lambda rows, _: rows, engine.bytes)
+    size = engine.tokens.nbytes / len(bench.texts)
+    return System("MaxSim", begin, lambda rows, _: rows, size)
 
 
 def first(read: Read, texts: list[str]) -> Vectors:

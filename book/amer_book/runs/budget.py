@@ -26,7 +26,7 @@ from amer_book.rewriting import PROMPTS, Writer, listed
 from amer_book.runs import fair, parser_of, percent
 from amer_book.runs.cost import spent
 from amer_book.runs.fair import Point
-from amer_book.runs.plain import Plain
+from amer_book.runs.plain import Plain, score
 from amer_book.runs.settings import WORLDS, World
 from amer_book.systems import Bench, Read, System
 from amer_book.text_systems import OKAPI, decomposed, expanded, fused, late, lexical
@@ -74,9 +74,8 @@ def grid(bench: Bench, system: System) -> dict[Any, Rows]:
     return {choice: system.end(state, choice) for choice in system.grid}
 
 
-def quality(bench: Bench, rows: Rows, part: str = "dev") -> float:
-    """Mean of Recall@10 and @100, what every setting is chosen by."""
-    return float(np.mean([values(bench, rows, part, "recall", k).mean() for k in (10, 100)]))
+def quality(bench: Bench, rows: Rows) -> float:
+    return score(bench.world.examples["dev"][: len(rows)], run_of(bench, rows, "dev"))
 
 
 def rows_of(bench: Bench, system: System) -> Iterator[Record]:

@@ -58,8 +58,9 @@ MODELS: Mapping[str, Mapping[str, Any]] = {  # of the `TrainConfig`
     "single": {"m": 1},
     "amer-mixture": {"m": 6, "loss": "mixture"},
     "amer-matched": {"m": 6, "anchored": True},
-    "amer-fixed": {"m": 6, "loss": "mixture"},  # at START in every world: nothing is chosen
+    "amer-fixed": {"m": 6, "loss": "mixture"},
 }
+FIXED: Mapping[str, Point] = {"amer-fixed": START}  # in every world: nothing is chosen
 
 
 def build(
@@ -114,10 +115,11 @@ def train(
         **options,
     )
     model = build(world, seed, point, config.loss == "mixture", **shape)
+    examples = world.examples["dev"]
 
     def dev(model: AMER) -> float:
         found = find(world, model, "dev", config.m, point.temperature, max(CUTS))
-        return score(world, as_run(found, world.index, world.examples["dev"]))
+        return score(examples, as_run(found, world.index, examples))
 
     history = fit(model, data or world.train, config, dev, progress=False)
     return model, {past.step: past.score for past in history}
@@ -183,8 +185,8 @@ def main() -> None:
         plain = Plain(world)
         how = record_plain(ledger, plain, place)
         for model in arguments.models:
-            if model == "amer-fixed":
-                point = START
+            if model in FIXED:
+                point = FIXED[model]
             elif draw:
                 point = chosen(ledger.records, name, model)
             else:

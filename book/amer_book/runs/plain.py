@@ -20,7 +20,7 @@ from amer_book.records import Ledger, Record, as_bits, select
 from amer_book.runs import percent
 from amer_book.runs.settings import World
 from amer_lite import SentenceEncoder
-from amer_lite.datasets.types import Run
+from amer_lite.datasets.types import Example, Run
 from amer_lite.evaluation import diagnosis, geometry, metrics, rivals
 from amer_lite.evaluation.rivals import Belief, Neighbours
 from amer_lite.search import merge as merging
@@ -57,9 +57,9 @@ def common(world: World, place: str, seed: int) -> Record:
     return {"experiment": place, "dataset": setting.dataset, "dim": setting.dim, "seed": seed}
 
 
-def score(world: World, run: Run) -> float:
-    """Mean of Recall at both cut-offs on dev: what every setting is chosen by."""
-    return float(np.mean([metrics.recall(run, world.examples["dev"], k).mean() for k in CUTS]))
+def score(examples: Sequence[Example], run: Run) -> float:
+    """Mean of Recall at both cut-offs: what every setting is chosen by, on dev."""
+    return float(np.mean([metrics.recall(run, examples, k).mean() for k in CUTS]))
 
 
 def best(world: World, belief: Belief, part: str = "dev") -> Run:
@@ -144,6 +144,7 @@ class Plain:
 def record_plain(ledger: Ledger, plain: Plain, place: str) -> Neighbours:
     """All rivals that train nothing, each chosen on dev; returns how neighbours vote."""
     world, parts = plain.world, ("dev", "test")
+    dev = world.examples["dev"]
     about = common(world, place, 0)
     ledger.once(
         about | {"model": "world"}, lambda: world, lambda world: describe(world), split="test"
@@ -153,7 +154,7 @@ def record_plain(ledger: Ledger, plain: Plain, place: str) -> Neighbours:
 
     def choose_split() -> Split:
         def quality(how: Split) -> float:
-            return score(world, plain.split("dev", how))
+            return score(dev, plain.split("dev", how))
 
         return max(SPLITS, key=quality)
 
@@ -165,7 +166,7 @@ def record_plain(ledger: Ledger, plain: Plain, place: str) -> Neighbours:
 
     def choose_voters() -> Neighbours:
         start = Neighbours(100, 0.1)
-        return climb(start, VOTERS, lambda how: score(world, best(world, plain.vote("dev", how))))
+        return climb(start, VOTERS, lambda how: score(dev, best(world, plain.vote("dev", how))))
 
     ledger.once(
         about | {"model": "neighbours"},
@@ -186,7 +187,8 @@ def with_neighbours(plain: Plain, how: Neighbours, alone: Mapping[str, Belief]) 
     votes = {part: plain.vote(part, how) for part in alone}
 
     def quality(share: float) -> float:
-        return score(world, best(world, beliefs.mix(alone["dev"], votes["dev"], share)))
+        mixed = beliefs.mix(alone["dev"], votes["dev"], share)
+        return score(world.examples["dev"], best(world, mixed))
 
     share = max(SHARES, key=quality)
     mixed = {part: beliefs.mix(alone[part], votes[part], share) for part in alone}

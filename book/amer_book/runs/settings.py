@@ -39,6 +39,14 @@ def _unseen(data: Dataset, earlier: Dataset) -> Dataset:
     return replace(data, splits={**data.splits, **fresh})
 
 
+def principal(documents: torch.Tensor, dim: int) -> torch.Tensor:
+    """(dim, d): the directions of the greatest second moment, not centred; all d as they are."""
+    if dim == documents.shape[1]:
+        return torch.eye(dim)
+    values, directions = torch.linalg.eigh(documents.T @ documents)
+    return directions[:, values.argsort(descending=True)[:dim]].T
+
+
 @dataclass(frozen=True)
 class Setting:
     """A world as the records name it."""
@@ -106,10 +114,7 @@ class World:
         self.corpus = data.corpus
         self.ids = list(data.corpus)
         documents = torch.from_numpy(encoder.embed([data.corpus[doc] for doc in self.ids]))
-        self.basis = torch.eye(encoder.dim)
-        if setting.dim < encoder.dim:  # the directions of greatest second moment, not centred
-            values, directions = torch.linalg.eigh(documents.T @ documents)
-            self.basis = directions[:, values.argsort(descending=True)[: setting.dim]].T
+        self.basis = principal(documents, setting.dim)
         self.documents = F.normalize(documents @ self.basis.T, dim=-1)
         self.index = FaissIndex(setting.dim)
         self.index.add(self.documents.numpy(), self.ids)

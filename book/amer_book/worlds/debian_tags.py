@@ -1,23 +1,14 @@
-"""Intersections, as in QAMPARI: software with two properties at once, from Debian's package tags.
+"""Tags such as ``implemented-in::python`` with which volunteers describe Debian's packages.
 
-Volunteers describe Debian's packages with tags such as ``implemented-in::python`` (debtags). A
-query names a pair of tags; its golds are the descriptions of the packages that bear both.
-Descriptions are those of the machine's own apt, tags and their labels those of the package
-``debtags``, which Debian and Ubuntu have. Nothing is shipped or installed.
+Tags and their labels are those of the package ``debtags``, which Debian and Ubuntu have. Nothing is
+shipped or installed.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from itertools import combinations
+from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
-
-from amer_book.worlds import apt
-from amer_lite.datasets.splits import FRACTIONS, fingerprint, split
-from amer_lite.datasets.types import Dataset, Example
 from amer_lite.storage import text_lines
 
 FOLDER = Path("/usr/share/debtags")  # of the package debtags
@@ -41,85 +32,6 @@ _PHRASES = {
     "works-with-format": "supporting {}",
 }
 _NO_PROPERTY = ("special", "secteam")  # facets about the archive, not about the software
-
-
-def load(
-    min_golds: int = 2,
-    max_golds: int = 8,
-    documents: int | None = 5_000,
-    min_tags: int = 3,
-    seed: int = 0,
-    fractions: Mapping[str, float] = FRACTIONS,
-) -> Dataset:
-    """Pairs of tags that ``min_golds`` to ``max_golds`` descriptions of a corpus share.
-
-    Pairs in which one tag would do alone (all its packages bear the other too) are left out. A
-    document is a package's short description; equal ones (`splits.normalise_text`) are one, gold
-    for the pairs of each of their packages. Splits share documents, never questions: what is new
-    in a test is the pair. Ids are ``p-`` + both tags and ``s-`` + the description's hash. The data
-    follow the machine's apt lists, so figures differ between releases.
-
-    Args:
-        documents: size of the corpus, a seeded sample of the descriptions; None takes all. A larger
-            number extends a smaller sample.
-        min_tags: a package needs so many tags, at least 2. Those of thinly tagged packages are
-            mostly incomplete, and an unmarked answer counts as a wrong one.
-        seed: of that sample and of the split.
-
-    Raises:
-        ValueError: bad arguments, no such pair, or a file of an unknown format.
-        FileNotFoundError: no apt, no apt lists, or no ``debtags``; the message gives the command.
-        OSError, subprocess.TimeoutExpired: apt failed, or took longer than two minutes.
-    """
-    if not 1 <= min_golds <= max_golds or min_tags < 2:
-        raise ValueError(
-            "debian_tags: need 1 <= min_golds <= max_golds and min_tags >= 2, "
-            f"got {min_golds}, {max_golds} and {min_tags}"
-        )
-    tags, labels = read()
-    known = apt.packages()
-    packages = {
-        name: said
-        for name in sorted(known.keys() & tags.keys())
-        if len(said := sorted(set(tags[name]) & labels.keys())) >= min_tags
-    }
-    texts: dict[str, str] = {}
-    bearers: dict[str, list[str]] = defaultdict(list)  # document to packages
-    for name in packages:
-        doc = f"s-{fingerprint(known[name].description)}"
-        texts.setdefault(doc, known[name].description)
-        bearers[doc].append(name)
-    if documents is not None:
-        if not 1 <= documents <= len(texts):
-            raise ValueError(
-                f"debian_tags: need 1 <= documents <= {len(texts)} (descriptions of packages with "
-                f"{min_tags} tags), got {documents}; None takes all"
-            )
-        order = np.random.default_rng(seed).permutation(len(texts))[:documents]
-        names = sorted(texts)
-        texts = {names[i]: texts[names[i]] for i in order}
-
-    single: dict[str, set[str]] = defaultdict(set)  # tag to documents
-    double: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for doc in texts:
-        for package in bearers[doc]:
-            for tag in packages[package]:
-                single[tag].add(doc)
-            for pair in combinations(packages[package], 2):
-                double[pair].add(doc)
-    examples = [
-        Example(f"p-{a}+{b}", f"software {labels[a]} and {labels[b]}", sorted(golds))
-        for (a, b), golds in sorted(double.items())
-        if min_golds <= len(golds) <= max_golds and len(golds) < min(len(single[a]), len(single[b]))
-    ]
-    if not examples:
-        raise ValueError(f"debian_tags: no pair of tags has {min_golds} to {max_golds} golds")
-    return Dataset(
-        f"debian-tags-{min_golds}-{max_golds}",
-        {doc: texts[doc] for doc in sorted(texts)},
-        split(examples, fractions, seed),
-        f"Short descriptions from this machine's apt, tags from {FOLDER}. {NOTICE}",
-    )
 
 
 def read() -> tuple[dict[str, list[str]], dict[str, str]]:
