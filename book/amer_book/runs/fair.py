@@ -27,8 +27,8 @@ from amer_book.climb import climb
 from amer_book.records import Ledger, Record, select, tuned
 from amer_book.runs import parser_of, percent
 from amer_book.runs.plain import CUTS, DEPTH, Plain, common, record_plain, score, with_neighbours
-from amer_book.runs.settings import USUAL, WORLDS, World
-from amer_lite import AMER, AMERConfig, DecoderConfig, TrainConfig, TrainData, fit
+from amer_book.runs.settings import USUAL, WORLDS, Setting, World
+from amer_lite import AMER, AMERConfig, DecoderConfig, SentenceEncoder, TrainConfig, TrainData, fit
 from amer_lite.evaluation.rivals import Belief, Neighbours
 from amer_lite.search.merge import Merged
 from amer_lite.search.retrieve import as_run, retrieve
@@ -60,7 +60,16 @@ MODELS: Mapping[str, Mapping[str, Any]] = {  # of the `TrainConfig`
     "amer-matched": {"m": 6, "anchored": True},
     "amer-fixed": {"m": 6, "loss": "mixture"},
 }
-FIXED: Mapping[str, Point] = {"amer-fixed": START}  # in every world: nothing is chosen
+FIXED = ("amer-fixed",)  # stays where the walk starts: nothing is chosen
+
+
+def walk_of(setting: Setting) -> tuple[Point, Mapping[str, Sequence[Any]]]:
+    """Where a model of this world starts, and its ladders."""
+    if setting.reader is SentenceEncoder:
+        return START, LADDERS
+    # States of another model than the documents' are no places in their space: nothing to point at.
+    others = {name: rungs for name, rungs in LADDERS.items() if name != "pointer"}
+    return START._replace(pointer=False), others
 
 
 def build(
@@ -147,7 +156,7 @@ def tune(ledger: Ledger, world: World, place: str, name: str) -> Point:
         )
         return max(record["value"] for record in select(ledger.records, **setting))
 
-    return climb(START, LADDERS, quality)
+    return climb(*walk_of(world.setting), quality)
 
 
 def look(
@@ -186,7 +195,7 @@ def main() -> None:
         how = record_plain(ledger, plain, place)
         for model in arguments.models:
             if model in FIXED:
-                point = FIXED[model]
+                point = walk_of(world.setting)[0]
             elif draw:
                 point = chosen(ledger.records, name, model)
             else:

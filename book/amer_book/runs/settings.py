@@ -24,6 +24,7 @@ from amer_book.worlds import (
 )
 from amer_lite import FaissIndex, Prefix, SentenceEncoder, TrainData
 from amer_lite.datasets.types import Dataset
+from amer_lite.encoders.prompt import PromptEncoder
 from amer_lite.evaluation import geometry
 
 MOST = {"train": 24_000, "dev": 1_000, "test": 1_500}  # queries used of larger splits
@@ -54,6 +55,7 @@ class Setting:
     dataset: str
     load: Callable[[Path | None, int], Dataset]  # folder of its files, if it has any; draw
     dim: int = 384
+    reader: Callable[[], SentenceEncoder | PromptEncoder] = SentenceEncoder  # of queries
 
 
 def _intents(_: Path | None, draw: int) -> Dataset:
@@ -74,6 +76,10 @@ def _seal_tools(single: bool) -> Callable[[Path | None, int], Dataset]:
     return load
 
 
+def _language_model() -> PromptEncoder:
+    return PromptEncoder(prompt="{query}", layers=(16, 26))
+
+
 _reversed = Setting("debian-tags-reversed", lambda _, draw: tags.load(seed=draw))
 WORLDS: Mapping[str, Setting] = {
     "intents-384": Setting("intents", _intents),  # parts that are written
@@ -84,6 +90,7 @@ WORLDS: Mapping[str, Setting] = {
     "tags": _reversed,
     "tags-64": replace(_reversed, dim=64),
     "tags-32": replace(_reversed, dim=32),
+    "tags-lm": replace(_reversed, reader=_language_model),  # of chapter 13
     "phenotypes": Setting("phenotypes", lambda _, draw: phenotypes.load(seed=draw)),
     "api-sets": Setting("api-sets", lambda _, draw: api_sets.load(seed=draw)),
     "one-sense": Setting("wordnet-one-sense", _one_sense),  # a single answer
@@ -127,7 +134,8 @@ class World:
     @cached_property
     def queries(self) -> dict[str, Prefix]:
         """What a model reads, by split."""
-        return {part: self.encoder.token_states(self.texts(part)) for part in self.examples}
+        read = self.setting.reader()
+        return {part: read.token_states(self.texts(part)) for part in self.examples}
 
     @cached_property
     def train(self) -> TrainData:
