@@ -10,7 +10,16 @@ import torch.nn.functional as F
 from amer_book import joint, records
 from amer_book.runs import documents
 
-from amer_lite import AMER, AMERConfig, DecoderConfig, Prefix, TrainConfig, TrainData, fit
+from amer_lite import (
+    AMER,
+    AMERConfig,
+    DecoderConfig,
+    Prefix,
+    SentenceEncoder,
+    TrainConfig,
+    TrainData,
+    fit,
+)
 from amer_lite.datasets.types import Dataset, Example
 
 EMBEDDINGS = F.normalize(torch.randn(8, 6, generator=torch.Generator().manual_seed(0)), dim=-1)
@@ -56,6 +65,51 @@ def test_a_map_starts_as_the_identity_and_moves_documents_that_were_never_golds(
     assert ((documents(everything) - EMBEDDINGS).norm(dim=-1) > 1e-3).all()
 
 
+TEXTS = ["a bird", "a machine that lifts heavy things", "a bank of a river", "money", "a crane"]
+
+
+def test_an_encoder_with_adapters_starts_as_the_frozen_one() -> None:
+    embeddings = torch.from_numpy(SentenceEncoder(cache=False).embed(TEXTS))
+    documents = joint.DocumentEncoder(TEXTS)
+    rows = torch.tensor([[4, 0, 4], [1, 1, 3]])
+    with torch.no_grad():
+        torch.testing.assert_close(documents(rows), embeddings[rows], atol=1e-5, rtol=0)
+    rounded = documents(rows)
+    assert rounded.dtype == torch.float32
+    torch.testing.assert_close(rounded, embeddings[rows], atol=0.01, rtol=0)
+
+
+def test_it_reads_each_text_of_a_batch_once() -> None:
+    documents, read = joint.DocumentEncoder(TEXTS), list[list[int]]()
+    rows = torch.tensor([[2, 0], [2, 1], [0, 2]])
+    documents.body.register_forward_pre_hook(
+        lambda body, _, inputs: read.append(inputs["input_ids"].tolist()), with_kwargs=True
+    )
+    with torch.no_grad():
+        together = documents(rows)
+        assert len(read) == 1 and len(read[0]) == 3
+        alone = torch.stack([documents(torch.tensor(row)) for row in range(3)])
+    torch.testing.assert_close(together, alone[rows], atol=1e-6, rtol=0)
+
+
+def test_of_the_encoder_only_adapters_are_trained() -> None:
+    documents, rows = joint.DocumentEncoder(TEXTS), torch.arange(5)
+    before = {name: weight.clone() for name, weight in documents.named_parameters()}
+    with torch.no_grad():
+        start = documents(rows)
+    torch.manual_seed(0)
+    model = AMER(AMERConfig(384, DecoderConfig(state_dim=384, width=8, layers=1, heads=2)))
+    data = TrainData(Prefix(start[:4, None], QUERIES.mask), [[0, 4], [1], [2], [3]], start)
+    joint.fit_both(model, documents, data, config(2))
+    changed = {
+        n for n, weight in documents.named_parameters() if not torch.equal(weight, before[n])
+    }
+    assert changed == {name for name in before if "lora_" in name}
+    assert changed == {n for n, weight in documents.named_parameters() if weight.grad is not None}
+    with torch.no_grad():
+        assert ((documents(rows) - start).norm(dim=-1) > 1e-3).all()
+
+
 def test_the_recorded_run_tunes_tests_and_does_nothing_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,8 +129,8 @@ def test_the_recorded_run_tunes_tests_and_does_nothing_twice(
     found = records.read("documents")
     on_test = records.select(found, split="test", metric="mrecall", k=10)
     assert [(r["model"], r["m"], r["documents"]) for r in on_test] == [
-        ("single", 1, "frozen"), ("single", 1, "trained"),
-        ("amer-mixture", 4, "frozen"), ("amer-mixture", 4, "trained"),
+        *(("single", 1, kind) for kind in ("frozen", "trained", "encoder")),
+        *(("amer-mixture", 4, kind) for kind in ("frozen", "trained", "encoder")),
         ("blind", 1, "trained"),
     ]  # fmt: skip
     tuning = records.select(found, seed=0)

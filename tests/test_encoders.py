@@ -56,7 +56,7 @@ def cached(
 ) -> SentenceEncoder:
     """The same model with an empty cache of shards of two texts."""
     monkeypatch.setattr(cache, "SHARD", 2)
-    monkeypatch.setattr(sentence, "_load", lambda *arguments: minilm._model)
+    monkeypatch.setattr(sentence, "open_sentence_model", lambda *arguments: minilm._model)
     return SentenceEncoder(cache=tmp_path / "cache")
 
 

