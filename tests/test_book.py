@@ -168,13 +168,15 @@ def test_page_is_whole_in_both_themes_and_on_a_phone(tab: Watched, name: str) ->
     assert not wrong
 
 
-class _Anchors(HTMLParser):
-    """The links and the anchors of one page."""
+class _Page(HTMLParser):
+    """The links and the anchors of one page, and the files that its first paint waits for."""
 
     def __init__(self, page: Path) -> None:
         super().__init__()
         self.links: list[str] = []
         self.ids: set[str] = set()
+        self.waited_for: list[str] = []
+        self._head = True
         self.feed(page.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -182,10 +184,25 @@ class _Anchors(HTMLParser):
         self.ids.update(values[key] for key in ("id", "name") if key in values)
         if tag == "a" and "href" in values:
             self.links.append(values["href"])
+        self._head &= tag != "body"
+        if self._head and tag == "link" and values.get("rel") == "stylesheet":
+            self.waited_for.append(values["href"])
+        later = {"async", "defer"} & values.keys() or values.get("type") == "module"
+        if self._head and tag == "script" and "src" in values and not later:
+            self.waited_for.append(values["src"])
+
+
+def test_no_first_paint_waits_for_more_than_two_and_a_half_seconds_of_ten_megabits() -> None:
+    heavy = {}
+    for name in PAGES:
+        files = [name, *(urlsplit(urljoin(name, f)).path for f in _Page(HTML / name).waited_for)]
+        if (size := sum((HTML / file).stat().st_size for file in files)) > 2.5 * 10e6 / 8:
+            heavy[name] = size
+    assert not heavy
 
 
 def test_internal_links_lead_somewhere() -> None:
-    pages = {name: _Anchors(HTML / name) for name in PAGES}
+    pages = {name: _Page(HTML / name) for name in PAGES}
     broken = []
     for name, page in pages.items():
         for link in page.links:
