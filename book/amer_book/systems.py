@@ -29,7 +29,7 @@ LAMBDAS = (0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
 DEPTHS = (K, DEEP * K)
 WEIGHTS = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0)  # of what was found, in feedback and expansion
 FEEDBACK = (1, 3, 5, 10, 20)  # documents
-TAUS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+TAUS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 SHARES = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
 Read = Callable[[list[str]], tuple[Vectors, Vectors]]  # vectors (Q, m, d), weights (Q, m)
 

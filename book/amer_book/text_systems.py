@@ -21,8 +21,10 @@ from amer_lite.evaluation import rivals
 from amer_lite.search import merge as merging
 from amer_lite.search.index import Hits, Rows, Vectors, search_sets
 
-OKAPI = tuple((k1, b) for k1 in (0.6, 1.2, 2.0) for b in (0.4, 0.75, 1.0))
-CONSTANTS = (1, 3, 10, 30, 60, 100)  # of RRF
+OKAPI = tuple(
+    (k1, b) for k1 in (0.0, 0.3, 0.6, 1.2, 2.0, 4.0, 8.0) for b in (0.0, 0.25, 0.5, 0.75, 1.0)
+)
+CONSTANTS = (0, 1, 3, 10, 30, 60, 100, 300, 1000, 3000)  # of RRF
 
 
 def words(texts: list[str]) -> list[list[str]]:
