@@ -51,7 +51,7 @@ LADDERS: Mapping[str, Sequence[Any]] = {
     "masked": (True, False),
     "pointer": (True, False),
     "temperature": (0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.4),
-    "learning_rate": (3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
+    "learning_rate": (3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
     "steps": (50, 100, 200, 400, 800, 1600, 3200),
 }
 MODELS: Mapping[str, Mapping[str, Any]] = {  # of the `TrainConfig`
