@@ -26,7 +26,6 @@ help:
 	@echo "make clean-cache  remove downloads and embeddings from the user's cache folder"
 
 book: install
-	@$(BIN)/python -m book._tools.playground
 	@$(BIN)/python -m book._tools.build
 
 test: install lint book

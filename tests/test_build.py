@@ -76,6 +76,7 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(build, "HTML", root / "_build" / "html")
         patch.setattr(build, "CACHES", root / "_build" / "executed")
         patch.setattr(build, "read_config", lambda: config)
+        patch.setattr(build, "BESIDE", ())
         assert build.main() == 1  # one page fails
     return root / "_build" / "html"
 

@@ -5,7 +5,8 @@ Jupyter Book 1 does the work. This script prepares what it cannot know and check
 * the browser assets (plotly.js, MathJax) are copied from installed wheels, so no page needs a CDN;
 * executed outputs are cached under a key made from the library, the data and the pinned versions,
   because Jupyter Book itself notices only a change in a chapter's own cells;
-* chapters are executed side by side, which Jupyter Book would do one after another;
+* chapters are executed side by side, which Jupyter Book would do one after another, and beside
+  them the playground's models are trained;
 * the kernel is this interpreter, with this checkout on its path and no network for models;
 * the repository's address, when there is one, becomes the Colab and source buttons.
 
@@ -17,14 +18,19 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import multiprocessing
 import os
 import shutil
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
+
+from jupyter_cache import get_cache
+from jupyter_cache.executors import load_executor
+from myst_nb.core.read import is_myst_markdown_notebook
 
 from book._tools.repository import BOOK, ROOT, Repository, find_repository, read_config
 
@@ -34,6 +40,7 @@ CACHES = BUILD / "executed"
 # MathJax as its wheel lays it out: the start file, then what it loads on demand.
 MATHJAX = ["tex-chtml.js", "input/tex/extensions", "output/chtml", "a11y", "sre", "ui"]
 GENERATED_PAGES = {"genindex", "search", "py-modindex", "404"}
+BESIDE = ("book._tools.playground",)  # writes what pages load; runs while chapters do
 SIDE_BY_SIDE = min(4, os.cpu_count() or 1)  # a chapter computes on one core, in up to 3 GB
 
 
@@ -50,12 +57,13 @@ def main() -> int:
         if other != cache:
             shutil.rmtree(other)
     cache.mkdir(parents=True, exist_ok=True)
+    os.environ.update(kernel_environment())
+    if not execute(cache):
+        return _fail("What the pages load could not be written.")
     config = BUILD / "config.yml"
     config.write_text(json.dumps(book_config(cache, assets, repository)))  # JSON is YAML
     print(f"Repository: {repository.url if repository else 'no address known, so no Colab links'}")
 
-    os.environ.update(kernel_environment())
-    execute(cache)
     code = _run_jupyter_book(config)
     if code:
         # Sphinx reports a page's warnings only when it reads the page: forget what it has read, or
@@ -156,15 +164,12 @@ def kernel_environment() -> dict[str, str]:
     }
 
 
-def execute(cache: Path) -> None:
-    """Run the chapters that the cache does not hold, a failing one up to where it fails.
+def execute(cache: Path) -> bool:
+    """Run what goes beside, and the chapters that the cache does not hold, each as far as it gets.
 
-    What fails is not kept: Jupyter Book then runs it again, and reports it.
+    A chapter that fails is not kept: Jupyter Book runs it again, and reports it. Returns whether
+    all that goes beside succeeded.
     """
-    from jupyter_cache import get_cache  # type: ignore[import-untyped]
-    from jupyter_cache.executors import load_executor  # type: ignore[import-untyped]
-    from myst_nb.core.read import is_myst_markdown_notebook
-
     profile = BUILD / "ipython" / "profile_default" / "ipython_kernel_config.py"
     profile.parent.mkdir(parents=True, exist_ok=True)
     profile.write_text("get_config().IPKernelApp.log_level = 40\n")  # no notes about the transport
@@ -172,21 +177,22 @@ def execute(cache: Path) -> None:
     for page in sorted((ROOT / BOOK).glob("*.md")):
         if is_myst_markdown_notebook(page.read_text(encoding="utf-8")):
             project.add_nb_to_project(str(page), read_data={"type": "plugin", "name": "myst_nb_md"})
-    executor = load_executor("local-serial", project)
-
-    def run(number: int) -> None:
-        executor.run_and_cache(filter_pks=[number], timeout=None)
-
-    pages = project.list_unexecuted()
+    pages = [page.pk for page in project.list_unexecuted()]
     print(f"Executing {len(pages)} chapters, {SIDE_BY_SIDE} at a time", flush=True)
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        list(pool.map(run, [page.pk for page in pages]))
+    with ProcessPoolExecutor(SIDE_BY_SIDE, multiprocessing.get_context("spawn")) as pool:
+        codes = [pool.submit(subprocess.call, [sys.executable, "-m", name]) for name in BESIDE]
+        for chapter in [pool.submit(run_chapter, cache, page) for page in pages]:
+            chapter.result()
+        return not any(code.result() for code in codes)
+
+
+def run_chapter(cache: Path, number: int) -> None:
+    executor = load_executor("local-serial", get_cache(cache))
+    executor.run_and_cache(filter_pks=[number], timeout=None)
 
 
 def print_times(cache: Path, started: float) -> None:
     """Print how long each chapter's cells ran, and whether now or in an earlier build."""
-    from jupyter_cache import get_cache
-
     latest: dict[str, tuple[float, float]] = {}
     for record in get_cache(cache).list_cache_records():
         when, took = record.created.timestamp(), float(record.data["execution_seconds"])
