@@ -103,7 +103,7 @@ def test_a_world_that_was_not_walked_stops_the_run() -> None:
 
 
 def test_no_recorded_choice_lies_at_an_end_of_its_grid() -> None:
-    """But at bounds: a constant of 0; BM25's k1, from counting no repeat to nearly every one."""
+    """But at bounds: a constant of 0, or a temperature at which the best vector decides alone."""
     found = [row for row in records.read("budget") if row.get("metric") == "cost"]
     assert {row["experiment"] for row in found} == set(run.NAMES)
     for row in found:
@@ -111,4 +111,4 @@ def test_no_recorded_choice_lies_at_an_end_of_its_grid() -> None:
         if name == "BM25 + one vector":
             assert int(setting) < CONSTANTS[-1], row
         elif name.startswith("six vectors") and "neighbours" not in name:
-            assert TAUS[0] < float(setting) < TAUS[-1], row
+            assert float(setting) < TAUS[-1], row
