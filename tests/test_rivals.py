@@ -88,7 +88,10 @@ def test_the_best_rows_are_sorted_and_end_where_nothing_speaks() -> None:
     assert rivals.top(scores, 3).tolist() == [[2, 1, 3], [3, -1, -1]]
 
 
-UNFINISHED = {("intents-384", "single")}  # more steps still helped, as chapter 11 says
+UNFINISHED = {  # stopped, as the chapters say
+    ("intents-384", "single"),  # more steps still helped: chapter 11
+    ("tags-lm", "single"),  # chapter 13
+}
 
 
 def test_no_recorded_choice_lies_at_an_end_of_its_ladder() -> None:
