@@ -239,3 +239,14 @@ def test_a_split_is_embedded_once_and_padded() -> None:
     assert vectors.tolist() == [[[1, 1], [2, 1]], [[2, 1], [2, 1]]]
     assert shares.tolist() == [[0.5, 0.5], [1, 0]]
     assert diagnose.ASKED >= diagnose.LEAST
+
+
+def test_how_to_use_says_what_the_report_says() -> None:
+    page = (Path(__file__).parents[1] / "book" / "how_to_use.md").read_text()
+    every = gains.worlds()
+    own = np.array([world.synthetic for world in every])
+    said, gained = gains.held_out(every), np.array([world.gain for world in every])
+    error, inside = np.abs(said - gained)[own].mean(), gains.covered(every)[own].mean()
+    assert gains.auc(said[own], [world.wins for world in every if world.synthetic]) > 0.99
+    assert f"it is {error:.0f} points off on average" in page
+    assert f"the interval holds {100 * inside:.0f} % of the gains" in page
