@@ -49,6 +49,7 @@ class SyntheticConfig:
             1 / √(1 + noise²) with the point that the query determines.
         crowd: share of the distractors that are drawn around golds; the others are N(0, I).
         crowd_spread: length of the Gaussian vector between such a distractor and its gold.
+        directions: models read a query at length one; golds depend on its own length still.
         seed: of everything.
     """
 
@@ -63,6 +64,7 @@ class SyntheticConfig:
     noise: Length = 0.0
     crowd: Annotated[float, Field(ge=0, le=1)] = 0.0
     crowd_spread: Length = 1.0
+    directions: bool = False
     seed: NonNegativeInt = 0
 
     def __post_init__(self) -> None:
@@ -87,7 +89,8 @@ class SyntheticWorld:
 
     def prefix(self, split: str) -> Prefix:
         """The queries of a split as sequences of one token state, (Q, 1, d)."""
-        values = torch.from_numpy(self.queries[split])[:, None]
+        queries = self.queries[split]
+        values = torch.from_numpy(_unit(queries) if self.config.directions else queries)[:, None]
         return Prefix(values, torch.ones(values.shape[:2], dtype=torch.bool))
 
     def train_data(self) -> TrainData:
