@@ -3,11 +3,10 @@
     python -m amer_book.runs.synthetic [linear] [mlp]
 
 1,024 dimensions, 20,000 training and 1,000 test queries, five golds a query, a corpus of 1,000,000.
-AMER has one setting in all worlds, found in a world of another seed. The single vector has the same
+AMER has one setting in all worlds, found in worlds of other seeds. The single vector has the same
 decoder, data and steps; it walks `LADDERS` on dev of the MLP world with one family of queries (in
 the linear worlds a theorem has settled its score). `OTHERWISE` is what AMER's setting owes to its
-parts, in the two worlds that are hardest. The two kinds of world can run side by side, each on one
-core with 11 GB of memory.
+parts. The two kinds of world can run side by side, each on one core with 11 GB of memory.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from amer_lite.search.retrieve import as_run, search_and_merge
 
 DIM, GOLDS = 1024, 5
 FIELD = 50_000  # distractors among which dev is searched
-SEEDS = (1, 2, 3)
+TUNING, SEEDS = 1, (2, 3, 4)
 FAMILIES = ("ood", "five", "one")
 
 
@@ -46,11 +45,16 @@ LADDERS: Mapping[str, Sequence[Any]] = {
     "learning_rate": (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
 }
 RECIPE: Record = {
-    "dim": DIM, "golds": GOLDS, "directions": True, "width": 1024, "layers": 1, "steps": 400,
+    "dim": DIM, "golds": GOLDS, "directions": True, "width": 1024, "layers": 1, "steps": 600,
 }  # fmt: skip
 AMER_: Record = {"model": "amer", "m": 5} | START._asdict()
 SINGLE: Record = {"model": "single", "m": 1}
-OTHERWISE: Sequence[Record] = ({"directions": False}, {"width": 512}, {"width": 256})
+OTHERWISE: Sequence[Record] = (
+    {"families": "ood", "directions": False},
+    {"families": "five", "directions": False},
+    {"families": "five", "width": 512},
+    {"families": "five", "width": 256},
+)
 
 
 def train(world: SyntheticWorld, setting: Record) -> tuple[AMER, float]:
@@ -78,7 +82,7 @@ def measure(config: SyntheticConfig, model: AMER, m: int) -> Iterator[Record]:
 
 
 def record(ledger: Ledger, setting: Record) -> float:
-    """Train in one world, write down and return the score on dev; unless tuning test is seen too."""
+    """Train in one world; write down the score on dev, and on test unless tuning; return dev's."""
     config = SyntheticConfig(
         setting["world"],
         setting["families"],
@@ -102,7 +106,7 @@ def record(ledger: Ledger, setting: Record) -> float:
 
 def choose(ledger: Ledger) -> Point:
     """Where the walk of the single vector ends."""
-    place = {"experiment": "tuning", "world": "mlp", "families": "one", "seed": SEEDS[0]}
+    place = {"experiment": "tuning", "world": "mlp", "families": "one", "seed": TUNING}
     place |= RECIPE | SINGLE
     return climb(START, LADDERS, lambda point: record(ledger, place | point._asdict()))
 
@@ -120,14 +124,11 @@ def main() -> None:
             place = RECIPE | {"experiment": "published", "world": kind, "seed": seed}
             for families in FAMILIES:
                 record(ledger, place | {"families": families} | AMER_)
+            for change in OTHERWISE if kind == "mlp" and seed == SEEDS[0] else ():
+                record(ledger, place | {"experiment": "otherwise"} | AMER_ | change)
             for families in FAMILIES:
                 single = SINGLE | choose(ledger)._asdict()
                 record(ledger, place | {"families": families} | single)
-            if kind == "mlp" and seed == SEEDS[0]:
-                for change in OTHERWISE:
-                    for families in FAMILIES[:2]:
-                        other = {"experiment": "otherwise", "families": families}
-                        record(ledger, place | AMER_ | other | change)
 
 
 if __name__ == "__main__":
