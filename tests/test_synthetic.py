@@ -69,6 +69,17 @@ def test_the_mlp_golds_agree_with_torch_and_its_rotations_are_orthogonal_to_each
     np.testing.assert_allclose(gram, np.eye(3), atol=1e-5)
 
 
+def test_a_world_of_directions_differs_in_what_a_model_reads_alone() -> None:
+    config = replace(SMALL, world="mlp", families="five")
+    whole, turned = make(config), make(replace(config, directions=True))
+    np.testing.assert_array_equal(turned.documents, whole.documents)
+    for split in ("train", "dev", "test"):
+        read = turned.prefix(split).values[:, 0].numpy()
+        np.testing.assert_allclose(np.linalg.norm(read, axis=1), 1, atol=1e-6)
+        length = np.linalg.norm(whole.queries[split], axis=1, keepdims=True)
+        np.testing.assert_allclose(read * length, whole.prefix(split).values[:, 0], rtol=1e-5)
+
+
 def test_mean_cosine_between_golds_is_the_published_one() -> None:
     # Linear: the pairs ±A and ±B have −1, the rest cancels: (−1 −1) / 10 exactly.
     assert mean_cosine(make(SMALL)) == pytest.approx(-0.2, abs=1e-5)
