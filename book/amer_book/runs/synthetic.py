@@ -55,6 +55,8 @@ OTHERWISE: Sequence[Record] = (
     {"families": "ood", "directions": False},
     {"families": "five", "directions": False},
     {"families": "five", "width": 256},
+    {"families": "ood", "learning_rate": 1e-3},
+    {"families": "ood", "directions": False, "learning_rate": 1e-3},
 )
 
 
