@@ -56,7 +56,6 @@ OTHERWISE: Sequence[Record] = (
     {"families": "five", "directions": False},
     {"families": "five", "width": 256},
     {"families": "ood", "learning_rate": 1e-3},
-    {"families": "ood", "directions": False, "learning_rate": 1e-3},
 )
 
 
