@@ -9,7 +9,7 @@ import pytest
 import torch
 from amer_book import beliefs, records
 from amer_book.climb import at_an_end, beside, climb
-from amer_book.runs import fair
+from amer_book.runs import fair, synthetic
 from amer_book.runs.recipe import augmented
 from amer_book.runs.settings import WORLDS
 
@@ -116,6 +116,17 @@ def test_no_recorded_choice_lies_at_an_end_of_its_ladder() -> None:
         }
         finished = {*beside(point, ladders)} <= tried
         assert finished != ((world, model) in UNFINISHED), (world, model)
+
+
+def test_the_single_vector_of_the_synthetic_worlds_chose_inside_its_ladders() -> None:
+    found = records.read("synthetic")
+    walk = records.select(found, experiment="tuning")
+    tried = {synthetic.Point(r["masked"], r["learning_rate"]): r["value"] for r in walk}
+    best = max(tried, key=lambda point: tried[point])
+    assert at_an_end(best, synthetic.LADDERS) == []
+    assert {*beside(best, synthetic.LADDERS)} <= {*tried}
+    for record in records.select(found, experiment="published", model="single"):
+        assert (record["masked"], record["learning_rate"]) == best
 
 
 def test_augmentation_asks_every_query_twice_and_never_for_nothing() -> None:
