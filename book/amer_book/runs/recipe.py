@@ -12,7 +12,7 @@ any of the lists of all vectors (``any``: what no merge can exceed).
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -82,13 +82,21 @@ def links(world: World, model: AMER, m: int, tau: float) -> Iterator[Record]:
                "queries": len(found), "value": percent(found.mean())}  # fmt: skip
 
 
+def brief(found: Iterable[Record]) -> Iterator[Record]:
+    """Of all queries only, and a bit for every query of test only: what is compared here."""
+    for row in found:
+        if row.get("subset", "all") == "all":
+            yield {key: value for key, value in row.items()
+                   if key != "answered" or row["split"] == "test"}  # fmt: skip
+
+
 def measured(
     known: plain.Plain, how: Neighbours, model: AMER, m: int, tau: float
 ) -> Iterator[Record]:
     world = known.world
     alone = {part: fair.believe(world, model, part, m, tau) for part in ("dev", "test")}
-    yield from plain.with_neighbours(known, how, alone)
-    yield from links(world, model, m, tau)
+    yield from brief(plain.with_neighbours(known, how, alone))
+    yield from brief(links(world, model, m, tau))
 
 
 def look(ledger: Ledger, known: plain.Plain, how: Neighbours, name: str, setting: Record) -> None:
