@@ -118,15 +118,19 @@ def look(ledger: Ledger, known: plain.Plain, how: Neighbours, name: str, setting
     ledger.once(setting, trained, found)
 
 
+def start(found: Sequence[Record], place: str, change: Change) -> fair.Point:
+    """The point at which a change is trained; ``found`` are the records of `fair`."""
+    point = fair.chosen(found, place, change.of)
+    return point if change.masked is None else point._replace(masked=change.masked)
+
+
 def record(ledger: Ledger, known: plain.Plain, place: str, names: Sequence[str]) -> None:
     found = Ledger("fair").records
     voters = select(found, experiment=place, model="neighbours")[0]
     how = Neighbours(voters["voters"], voters["temperature"])
     for name in names:
         change = CHANGES[name]
-        point = fair.chosen(found, place, change.of)
-        if change.masked is not None:
-            point = point._replace(masked=change.masked)
+        point = start(found, place, change)
         for seed in fair.SEEDS:
             about = plain.common(known.world, place, seed) | point._asdict()
             look(ledger, known, how, name, about | {"model": name, "m": change.options["m"]})

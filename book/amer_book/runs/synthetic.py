@@ -48,7 +48,7 @@ LADDERS: Mapping[str, Sequence[Any]] = {
 RECIPE: Record = {
     "dim": DIM, "golds": GOLDS, "directions": True, "width": 1024, "layers": 1, "steps": 600,
 }  # fmt: skip
-AMER_: Record = {"model": "amer", "m": 5} | START._asdict()
+SEVERAL: Record = {"model": "amer", "m": 5} | START._asdict()
 SINGLE: Record = {"model": "single", "m": 1}
 LONGER: Record = {"experiment": "longer", "families": "five", "steps": 1200, "seed": 3}
 OTHERWISE: Sequence[Record] = (
@@ -125,11 +125,11 @@ def main() -> None:
         for seed in SEEDS:
             place = RECIPE | {"experiment": "published", "world": kind, "seed": seed}
             for families in FAMILIES:
-                record(ledger, place | {"families": families} | AMER_)
+                record(ledger, place | {"families": families} | SEVERAL)
             if seed == SEEDS[0]:
-                record(ledger, place | AMER_ | LONGER)
+                record(ledger, place | SEVERAL | LONGER)
                 for change in OTHERWISE if kind == "mlp" else ():
-                    record(ledger, place | {"experiment": "otherwise"} | AMER_ | change)
+                    record(ledger, place | {"experiment": "otherwise"} | SEVERAL | change)
             for families in FAMILIES:
                 single = SINGLE | choose(ledger)._asdict()
                 record(ledger, place | {"families": families} | single)
