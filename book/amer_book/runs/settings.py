@@ -96,7 +96,8 @@ WORLDS: Mapping[str, Setting] = {
     "one-sense": Setting("wordnet-one-sense", _one_sense),  # a single answer
     "seal-tools-single": Setting("seal-tools-single", _seal_tools(True)),
 }
-USUAL = ("intents-384", "words", "dependencies", "tags", "tags-32", "one-sense")  # with a test on record
+# With a test of one tuned vector on record.
+USUAL = ("intents-384", "words", "dependencies", "tags", "tags-32", "one-sense")
 
 
 class World:
