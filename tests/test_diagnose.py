@@ -250,3 +250,9 @@ def test_how_to_use_says_what_the_report_says() -> None:
     assert gains.auc(said[own], [world.wins for world in every if world.synthetic]) > 0.99
     assert f"it is {error:.0f} points off on average" in page
     assert f"the interval holds {100 * inside:.0f} % of the gains" in page
+    natural = {world.name: (guess, world.gain) for world, guess in zip(every, said, strict=True)}
+    assert sum(not world.synthetic for world in every) == 5 and "natural worlds five" in page
+    guess, gain = natural["intents-384"]
+    assert f"{guess:.0f} points are predicted there and {gain:.1f} were gained" in page
+    guess, gain = natural["tags-32"]
+    assert round(guess) == 0 and f"none for the small index, where {gain:.0f} were" in page

@@ -87,6 +87,10 @@ def test_the_best_rows_are_sorted_and_end_where_nothing_speaks() -> None:
     assert rivals.top(scores, 3).tolist() == [[2, 1, 3], [3, -1, -1]]
 
 
+def point_of(record: records.Record) -> fair.Point:
+    return fair.Point(*(record[field] for field in fair.Point._fields))
+
+
 def test_no_recorded_choice_lies_at_an_end_of_its_ladder() -> None:
     """Of every model that has looked at test, all points beside its choice were measured."""
     found = [record for record in records.read("fair") if "steps" in record]
@@ -103,11 +107,11 @@ def test_no_recorded_choice_lies_at_an_end_of_its_ladder() -> None:
         point = fair.chosen(found, world, model)
         _, ladders = fair.walk_of(WORLDS[world])
         assert at_an_end(point, ladders) == [], (world, model, point)
-        tried = {
-            fair.Point(*(record[field] for field in fair.Point._fields))
-            for record in records.select(found, experiment=world, model=model, seed=0)
-        }
+        own = records.select(found, experiment=world, model=model)
+        tried = {point_of(record) for record in own if not record["seed"]}
         assert {*beside(point, ladders)} <= tried, (world, model)
+        looks = {point_of(record) for record in own if record["seed"]}
+        assert looks == {point}, (world, model)  # no look of a walk that went on afterwards
 
 
 def test_the_single_vector_of_the_synthetic_worlds_chose_inside_its_ladders() -> None:
